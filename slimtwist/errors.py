@@ -1,0 +1,197 @@
+# -*- test-case-name: tests.test_errors -*-
+"""What can go wrong in an attempt, and the tables that say what each fault means.
+
+An error carries the L{Outcome} that holds for the whole message.  L{STAGES} says what trouble means at
+each point of a dialogue, L{FAULTS} what recipients get where the peer gave no reply.
+
+Sources: RFC 5321 4.2.4 and 4.5.4, RFC 3463 (status codes), RFC 5321 5.1 (other exchangers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar, Final, Literal
+
+from slimtwist.outcome import Outcome, Verdict
+from slimtwist.reply import Reply, printable
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What trouble at one point of the dialogue means.
+
+    @ivar scope: what a refusal here is about.  C{host}: the session, so that even a 5yz only defers
+        the message.  C{message}, C{recipient}: a 5yz fails it, or him, for good.
+    @ivar next_host: whether another host of the same destination may be asked at once after a
+        transient failure here (RFC 5321 5.1).
+    """
+
+    scope: Literal["host", "message", "recipient"]
+    next_host: bool
+
+
+#: The points of a dialogue, in its order: the values of L{Outcome.command}.
+STAGES: Final[Mapping[str, Stage]] = MappingProxyType(
+    {
+        "connect": Stage("host", next_host=True),
+        "greeting": Stage("host", next_host=True),
+        "EHLO": Stage("host", next_host=True),
+        "STARTTLS": Stage("host", next_host=True),
+        "AUTH": Stage("host", next_host=True),
+        "MAIL": Stage("message", next_host=True),
+        "RCPT": Stage("recipient", next_host=True),
+        "DATA": Stage("message", next_host=False),
+        "end of data": Stage("message", next_host=False),
+    }
+)
+
+#: What recipients get for a fault for which the peer gave no reply; its detail follows the text.
+#: After each of these the connection is not used again.
+FAULTS: Final[Mapping[str, Reply]] = MappingProxyType(
+    {
+        "deferred": Reply.parse("451 4.0.0 deferred"),
+        "connect": Reply.parse("451 4.4.1 cannot connect"),
+        "lost": Reply.parse("451 4.4.2 connection lost"),
+        "timeout": Reply.parse("451 4.4.2 timed out"),
+        "protocol": Reply.parse("451 4.5.0 protocol error"),
+        "tls": Reply.parse("451 4.7.5 TLS failed"),
+        "auth": Reply.parse("451 4.7.0 authentication failed"),
+        "cancelled": Reply.parse("451 4.3.2 attempt cancelled"),
+        "internal": Reply.parse("451 4.3.0 internal error"),
+        "deadline": Reply.parse("451 4.4.7 attempt took too long"),
+    }
+)
+
+#: RFC 7504: such a greeting says that the host takes no mail at all.
+_NO_MAIL_HERE: Final = frozenset({521, 556})
+_AMBIGUOUS: Final = "the message may be delivered more than once"
+
+
+class RelayError(Exception):
+    """An attempt failed, in the same way for all recipients.
+
+    @ivar outcome: what each recipient gets.
+    """
+
+    def __init__(self, outcome: Outcome) -> None:
+        """Raise with the outcome that holds for the whole message."""
+        super().__init__(outcome)
+        self.outcome = outcome
+
+    def __str__(self) -> str:
+        """Return reply, command and host in one line."""
+        where = " ".join(filter(None, (self.outcome.command, self.outcome.host)))
+        return f"{self.outcome.reply} ({where})" if where else str(self.outcome.reply)
+
+
+class PermanentRelayError(RelayError):
+    """No retry will help."""
+
+
+class TransientRelayError(RelayError):
+    """A retry may help."""
+
+    fault: ClassVar[str] = "deferred"
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether the next hop may have taken the message."""
+        return self.outcome.ambiguous
+
+    @classmethod
+    def at(
+        cls,
+        detail: str,
+        *,
+        command: str | None = None,
+        host: str | None = None,
+        ambiguous: bool = False,
+    ) -> TransientRelayError:
+        """Return the error with the reply of L{FAULTS}, its text followed by C{detail}."""
+        return cls(fault_outcome(cls.fault, detail, command=command, host=host, ambiguous=ambiguous))
+
+
+class ConnectionFailed(TransientRelayError):
+    """No connection was made: refused, unreachable, no such host, no time left."""
+
+    fault = "connect"
+
+
+class ConnectionLost(TransientRelayError):
+    """The peer, or the network, ended the connection."""
+
+    fault = "lost"
+
+
+class ReplyTimeout(TransientRelayError):
+    """A wait of L{slimtwist.limits.Timeouts} passed."""
+
+    fault = "timeout"
+
+
+class ProtocolViolation(TransientRelayError):
+    """The peer sent what no RFC allows here; nothing it says afterwards can be trusted."""
+
+    fault = "protocol"
+
+
+class TLSFailed(TransientRelayError):
+    """The connection could not be protected as the policy wants it."""
+
+    fault = "tls"
+
+
+class AttemptCancelled(TransientRelayError):
+    """Whoever wanted the attempt no longer does."""
+
+    fault = "cancelled"
+
+
+class AuthenticationFailed(TransientRelayError):
+    """The peer does not take our credentials, or offers no way to give them."""
+
+    fault = "auth"
+
+
+def fault_outcome(
+    fault: str,
+    detail: str,
+    *,
+    command: str | None = None,
+    host: str | None = None,
+    ambiguous: bool = False,
+) -> Outcome:
+    """Return what a fault of L{FAULTS} means to a recipient.
+
+    @param fault: a key of L{FAULTS}.
+    @param detail: follows the text of the table.
+    """
+    reply = FAULTS[fault]
+    text = f"{reply.text}: {detail}" if detail else reply.text
+    if ambiguous:
+        text = f"{text}; {_AMBIGUOUS}"
+    return Outcome(Verdict.DEFERRED, reply.with_text(text), host, command, ambiguous)
+
+
+def refusal(reply: Reply, command: str, *, host: str | None, tls: str | None = None) -> Outcome:
+    """Return what a peer's 4yz or 5yz means to a recipient, by L{STAGES}.
+
+    @param command: a key of L{STAGES}.
+    """
+    if STAGES[command].scope == "host" and reply.permanent and reply.code not in _NO_MAIL_HERE:
+        reply = reply.softened(f"{command} refused")
+    return Outcome.of(reply, host=host, command=command, tls=tls)
+
+
+def try_next_host(outcome: Outcome) -> bool:
+    """Tell whether another host of the same destination may be asked at once for this recipient.
+
+    Never after an ambiguous end, nor after a refusal for good, but for a host that says in its greeting
+    that it takes no mail at all (RFC 7504).
+    """
+    stage = STAGES.get(outcome.command or "")
+    if stage is None or outcome.ambiguous or outcome.verdict is Verdict.DELIVERED:
+        return False
+    return stage.scope == "host" if outcome.verdict is Verdict.FAILED else stage.next_host

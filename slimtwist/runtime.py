@@ -1,0 +1,93 @@
+# -*- test-case-name: tests.test_runtime -*-
+"""What relays, queues and edges need from outside, in one value.
+
+Clock, network and processes come from the reactor in here, randomness from its source: no other module
+imports them.  So the whole program runs under a virtual clock on an in-memory network.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+import re
+import socket
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from twisted.internet.interfaces import IResolver
+from twisted.plugin import getPlugins
+
+from slimtwist.description import parse_description
+from slimtwist.interfaces import IRelay, IRelayPlugin
+
+#: RFC 5321 4.1.1.1: a domain, or an address literal.
+_EHLO_NAME: Final = re.compile(
+    r"(?=.{1,255}\Z)(?:(?:(?!-)[-_0-9A-Za-z]{1,63}(?<!-)(?:\.(?!\Z)|\Z))+|\[[0-9A-Fa-f.:]+\]"
+    r"|\[IPv6:[0-9A-Fa-f.:]+\])\Z"
+)
+
+
+def ehlo_name(name: str) -> str:
+    """Return a name that may follow EHLO, HELO or LHLO.
+
+    @raise ValueError: it is neither a host name nor an address literal (RFC 5321 4.1.1.1).
+    """
+    if not _EHLO_NAME.match(name):
+        raise ValueError(f"{ascii(name[:80])} is neither a host name nor an address literal")
+    return name
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What is shared by the parts of a running program.
+
+    @ivar reactor: provides time, TCP, UNIX sockets, name resolution and processes, as Twisted's does.
+    @ivar hostname: what this host calls itself: in EHLO, in greetings and trace fields.
+    @ivar random: the source of all randomness.
+    @ivar resolver: asks the domain name system; C{None} for the one of C{/etc/resolv.conf}.
+    @raise ValueError: the host name cannot be one.
+    """
+
+    reactor: Any
+    hostname: str = "localhost"
+    random: random.Random = field(default_factory=random.SystemRandom)
+    resolver: IResolver | None = None
+
+    def __post_init__(self) -> None:
+        """Check the host name."""
+        ehlo_name(self.hostname)
+
+    def relay(self, description: str) -> IRelay:
+        """Build a relay.
+
+        @param description: such as C{"smtp:smarthost.example.com:port=587"}.
+        @raise ValueError: there is no such relay, or an argument is wrong.
+        """
+        parsed = parse_description(description)
+        plugin = _plugin(parsed.prefix)
+        try:
+            inspect.signature(plugin.parse).bind(self, *parsed.args, **parsed.kwargs)
+        except TypeError as error:
+            raise ValueError(f"{parsed.prefix}: {error}") from error
+        try:
+            return plugin.parse(self, *parsed.args, **parsed.kwargs)
+        except ValueError as error:
+            raise ValueError(f"{parsed.prefix}: {error}") from error
+
+
+def _plugin(prefix: str) -> IRelayPlugin:
+    found = {plugin.prefix: plugin for plugin in getPlugins(IRelayPlugin)}
+    if prefix not in found:
+        raise ValueError(f"no relay {prefix!r}; installed are {', '.join(sorted(found))}")
+    return found[prefix]
+
+
+def default_runtime() -> Runtime:
+    """Return the runtime of this process: Twisted's reactor and the host's own name."""
+    from twisted.internet import reactor  # noqa: PLC0415 - installs a reactor
+
+    name = socket.getfqdn()
+    try:
+        return Runtime(reactor, hostname=ehlo_name(name))
+    except ValueError:
+        return Runtime(reactor)
