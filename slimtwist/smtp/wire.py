@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.smtp.test_wire -*-
 """Octets to replies and messages, and back, without a transport.
 
-Each of these transducers gives the same result however its input is split.  What they refuse is refused
-with L{WireError}; what that means is for others to say.
+Each of these transducers gives the same result however its input is split.  They note what is wrong;
+what that means is for others to say.
 
 Sources: RFC 5321 2.3.8 (line ends), 4.2.1 (replies), 4.5.2 (transparency), 4.5.3.1 (lengths).
 """
@@ -16,11 +16,8 @@ from slimtwist.limits import Limits
 
 _REPLY_LINE: Final = re.compile(rb"[2-5][0-9][0-9](?:([ -])[^\n]*)?\Z", re.DOTALL)
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
+_LINE_ENDS: Final = (b"\r\n", b"\r", b"\n")
 _END: Final = b"\r\n.\r\n"
-
-
-class WireError(Exception):
-    """Octets that no RFC allows, or more of them than we take."""
 
 
 class ReplyReader:
@@ -28,6 +25,8 @@ class ReplyReader:
 
     Lines may end with LF alone, and text may hold any octet; the code decides, so a reply whose lines
     have different codes is none.
+
+    @ivar fault: what the peer sent that is no reply, or too much of one; it is not read any further.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -36,45 +35,46 @@ class ReplyReader:
         self._rest = b""  # the beginning of a line
         self._lines: list[bytes] = []  # the beginning of a reply
         self._size = 0
+        self.fault: str | None = None
 
     @property
     def clean(self) -> bool:
         """Whether nothing of a further reply has come."""
-        return not self._rest and not self._lines
+        return not self._rest and not self._lines and not self.fault
 
     def feed(self, octets: bytes) -> list[bytes]:
-        """Take octets, return the replies that they complete, each with its codes and line ends.
-
-        @raise WireError: a line is no reply line, or too long, or a reply has too many. Replies before
-            it are lost; nothing the peer says can be trusted.
-        """
+        """Take octets, return the replies that they complete, each with its codes and line ends."""
         *lines, self._rest = (self._rest + octets).split(b"\n")
+        replies = []
+        for line in lines:
+            if (reply := self._line(line.removesuffix(b"\r"))) is not None:
+                replies.append(reply)
+            if self.fault:
+                return replies
         if len(self._rest) > self._limits.reply_line:
-            raise WireError("a reply line is too long")
-        return [reply for line in lines if (reply := self._line(line)) is not None]
+            self.fault = "a reply line is too long"
+        return replies
 
     def _line(self, line: bytes) -> bytes | None:
-        line = line.removesuffix(b"\r")
-        match = _REPLY_LINE.match(line)
-        if match is None:
-            raise WireError(f"no reply code in {line[:40]!r}")
-        if self._lines and line[:3] != self._lines[0][:3]:
-            raise WireError(f"lines of one reply begin with {self._lines[0][:3]!r} and {line[:3]!r}")
-        self._size += len(line)
-        self._check(line)
-        self._lines.append(line)
-        if match[1] == b"-":
-            return None
-        reply = b"\r\n".join(self._lines) if len(self._lines) > 1 else line
+        self._size += len(line) + 2
+        if (match := _REPLY_LINE.match(line)) is None:
+            self.fault = f"no reply code in {ascii(line[:40])[1:]}"
+        elif self._lines and line[:3] != self._lines[0][:3]:
+            self.fault = "the lines of a reply have different codes"
+        elif len(line) > self._limits.reply_line:
+            self.fault = "a reply line is too long"
+        elif self._size > self._limits.reply_octets or len(self._lines) >= self._limits.reply_lines:
+            self.fault = "a reply is too long"
+        elif match[1] == b"-":
+            self._lines.append(line)
+        else:
+            return self._whole(line)
+        return None
+
+    def _whole(self, last: bytes) -> bytes:
+        reply = b"\r\n".join([*self._lines, last]) if self._lines else last
         self._lines, self._size = [], 0
         return reply
-
-    def _check(self, line: bytes) -> None:
-        limits = self._limits
-        if len(line) > limits.reply_line:
-            raise WireError("a reply line is too long")
-        if self._size > limits.reply_octets or len(self._lines) >= limits.reply_lines:
-            raise WireError("a reply has too many lines")
 
 
 class DotStuffer:
@@ -96,16 +96,16 @@ class DotStuffer:
         stuffed = (self._held + octets).replace(b"\n.", b"\n..")
         if not self._begun:
             self._begun, stuffed = True, stuffed[2:]
-        hold = 2 if stuffed.endswith(b"\r\n") else int(stuffed.endswith(b"\r"))
+        hold = next((len(end) for end in _LINE_ENDS if stuffed.endswith(end)), 0)
         cut = len(stuffed) - hold
-        self._held = stuffed[cut:] or stuffed[-1:]
-        return stuffed[: len(stuffed) - len(self._held)]
+        self._held = stuffed[cut:]
+        return stuffed[:cut]
 
     def finish(self) -> bytes:
         """Return the end of the message, its line end if it has none, and the end of data."""
-        if not self._begun or self._held == b"\r\n":
-            return _END if self._begun else _END[2:]
-        return self._held + _END
+        if not self._begun:
+            return _END[2:]
+        return _END if self._held == b"\r\n" else self._held + _END
 
 
 class DotReader:
