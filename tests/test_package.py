@@ -38,7 +38,10 @@ _TWISTD = """
 import site, sys
 for folder in {folders!r}:
     site.addsitedir(folder)
-import slimtwist, twisted.plugins.slimtwist_relay
+import slimtwist, twisted.plugins
+# Twisted's own folder comes last, since it holds our plugin too where slimtwist is installed.
+twisted.plugins.__path__.reverse()
+import twisted.plugins.slimtwist_relay
 print(slimtwist.__file__, twisted.plugins.slimtwist_relay.__file__, flush=True)
 sys.argv = ["twistd", *{arguments!r}]
 from twisted.scripts.twistd import run
