@@ -18,7 +18,9 @@ LONGEST_ADDRESS: Final = 254
 
 _LOCAL = rb"""[-!#$%&'*+/=?^_`{|}~0-9A-Za-z.\x80-\xff]+ | "(?:[ !#-\[\]-~\x80-\xff]|\\[ -~])*" """
 _LABEL = rb"(?!-)[-_0-9A-Za-z\x80-\xff]+(?<!-)"
-_LITERAL = rb"\[[!-Z^-~]+\]"
+# RFC 5321 4.1.3 allows more behind a tag, among it C{>} and C{@}; but no tag is registered, and these
+# end a path, or begin another domain, for whoever reads less closely.
+_LITERAL = rb"\[[-!#$%&'*+./0-9:=?A-Z^_`a-z{|}~]+\]"
 _MAILBOX: Final = re.compile(
     rb"(?:(?:" + _LOCAL + rb")@(?:" + _LABEL + rb"(?:\." + _LABEL + rb")*|" + _LITERAL + rb"))\Z",
     re.VERBOSE,

@@ -218,6 +218,14 @@ class AddressTests(SynchronousTestCase):
         for text in ('"' * 1_000_000, "a." * 1_000_000, "a@" + "-" * 1_000_000):
             self.assertRaises(ValueError, Address.parse, text)
 
+    def test_literal_has_no_syntax_of_a_path(self) -> None:
+        """An address literal holds nothing that ends a path or begins another (INJ-05, L5).
+
+        RFC 5321 4.1.3 would allow C{>} and C{@} behind a tag that no one has registered.
+        """
+        for inside in ("x@y", "x>y", "a<b", "t:a@b", "t:>", 't:"', "t:a,b", "t:a;b", "t:(a)"):
+            self.assertRaises(ValueError, Address.parse, f"a@[{inside}]")
+
 
 class RecipientTests(SynchronousTestCase):
     """A recipient has the DSN parameters that belong to it."""
