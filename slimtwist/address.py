@@ -64,7 +64,7 @@ class Address:
         try:
             return cls(text.encode())
         except UnicodeEncodeError as error:
-            raise ValueError(f"address {ascii(text)} is not Unicode text") from error
+            raise ValueError(f"address {ascii(text[:80])} is not Unicode text") from error
 
     @property
     def local(self) -> str:

@@ -226,6 +226,12 @@ class AddressTests(SynchronousTestCase):
         for inside in ("x@y", "x>y", "a<b", "t:a@b", "t:>", 't:"', "t:a,b", "t:a;b", "t:(a)"):
             self.assertRaises(ValueError, Address.parse, f"a@[{inside}]")
 
+    def test_error_text_is_short(self) -> None:
+        """However long the refused text is, the error is not (L6)."""
+        for text in ("a" * 100_000, "\ud800" * 100_000, "@" * 100_000):
+            error = self.assertRaises(ValueError, Address.parse, text)
+            self.assertLess(len(str(error)), 3000)
+
 
 class RecipientTests(SynchronousTestCase):
     """A recipient has the DSN parameters that belong to it."""
