@@ -1,8 +1,9 @@
 # -*- test-case-name: tests.test_content -*-
 """The octets of a message: kept in memory or in a file, read in blocks as often as asked.
 
-Every line of a L{Content} ends with CRLF: a CR or an LF alone is refused when it is built, so that no
-peer, however lenient, can see a line end, or an end of data, where another sees none (RFC 5321 2.3.8).
+Every line of a L{Content} ends with CRLF: a CR or an LF alone is refused when it is built, so that
+no peer, however lenient, can see a line end, or an end of data, where another sees none (RFC 5321
+2.3.8).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import BinaryIO, Final
 BLOCK: Final = 65536
 
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
+#: Lines of 7 bits, none of them empty or with a dot at its beginning.
+_HEAD: Final = re.compile(rb"(?:(?!\.)[^\0\r\n\x80-\xff]+\r\n)*\Z")
 
 
 class BareNewline(ValueError):
@@ -75,7 +78,10 @@ class Content:
         return writer.finish()
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield the octets from the first to the last. Raises OSError when the file cannot be read."""
+        """Yield the octets from the first to the last.
+
+        @raise OSError: the file cannot be read.
+        """
         if self.head:
             yield self.head
         if isinstance(self.body, bytes):
@@ -88,12 +94,15 @@ class Content:
         """Return the same octets under more header fields; the file, if any, is shared.
 
         @param head: whole 7-bit header lines with CRLF.
+        @raise ValueError: it is anything else.
         """
+        if not _HEAD.match(head):
+            raise ValueError(f"{head[:80]!r} is not whole header lines of 7 bits with CRLF")
         return replace(
             self,
             head=head + self.head,
             size=self.size + len(head),
-            terminated=self.terminated or self.size == 0,
+            terminated=self.terminated or (self.size == 0 and bool(head)),
         )
 
     def close(self) -> None:

@@ -301,6 +301,28 @@ class UnderTests(SynchronousTestCase):
         with closing(written([b"body"], 0)) as content:
             self.assertIs(content.body, content.under(b"A: b\r\n").body)
 
+    def test_malformed(self) -> None:
+        """What is not whole 7-bit header lines would make another message (L5, INJ-13)."""
+        for head in (
+            b"A: b",
+            b"A: b\n",
+            b"A: b\r",
+            b"A: b\r\n\r\n",
+            b"\r\nA: b\r\n",
+            b"A: b\nB: c\r\n",
+            b"A: b\r\n.\r\n",
+            b".A: b\r\n",
+            b"A: \xff\r\n",
+            b"A: \0\r\n",
+            b"A: b\r\n\r\nMAIL FROM:<evil@example.com>\r\n",
+        ):
+            self.assertRaises(ValueError, Content.of(b"body").under, head)
+
+    def test_nothing(self) -> None:
+        """No fields leave the message as it is; an empty one has no line end then either."""
+        for octets in (b"", b"x", b"x\r\n"):
+            self.assertEqual(Content.of(octets), Content.of(octets).under(b""))
+
 
 class ContentWriterTests(SynchronousTestCase):
     """Octets are written as they come in."""
