@@ -57,6 +57,7 @@ FAULTS: Final[Mapping[str, Reply]] = MappingProxyType(
         "timeout": Reply.parse("451 4.4.2 timed out"),
         "protocol": Reply.parse("451 4.5.0 protocol error"),
         "tls": Reply.parse("451 4.7.5 TLS failed"),
+        "no tls": Reply.parse("451 4.7.4 TLS is required"),
         "auth": Reply.parse("451 4.7.0 authentication failed"),
         "cancelled": Reply.parse("451 4.3.2 attempt cancelled"),
         "internal": Reply.parse("451 4.3.0 internal error"),
@@ -173,6 +174,19 @@ def fault_outcome(
     if ambiguous:
         text = f"{text}; {_AMBIGUOUS}"
     return Outcome(Verdict.DEFERRED, reply.with_text(text), host, command, ambiguous)
+
+
+def relay_error(
+    outcome: Outcome, kind: type[TransientRelayError] = TransientRelayError
+) -> RelayError:
+    """Return the error that says an outcome which holds for the whole message.
+
+    @param kind: of the error, unless the outcome is a failure for good.
+    @raise ValueError: it was delivered.
+    """
+    if outcome.verdict is Verdict.DELIVERED:
+        raise ValueError(f"{outcome} is no error")
+    return PermanentRelayError(outcome) if outcome.verdict is Verdict.FAILED else kind(outcome)
 
 
 def refusal(reply: Reply, command: str, *, host: str | None, tls: str | None = None) -> Outcome:

@@ -1,0 +1,199 @@
+# -*- test-case-name: tests.test_pool -*-
+"""The connections to one host: how many, and which message goes over which.
+
+There is one waiting line.  Its first is given to any connection that has room; when nobody has, and the
+limit allows, one more connection is opened for it.  A message that met a dead connection goes back to
+the head of the line, once, and gets a new connection.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from slimtwist.envelope import Envelope
+from slimtwist.errors import AttemptCancelled, TransientRelayError, fault_outcome
+from slimtwist.outcome import Report
+from slimtwist.smtp.connection import Stale
+
+
+class PooledConnection(Protocol):
+    """What a pool needs of a connection."""
+
+    uses: int
+    on_change: Callable[[], None]
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing of it is left."""
+
+    def room(self) -> int:
+        """Return how many more messages may be given to it now."""
+
+    def deliver(self, envelope: Envelope) -> Deferred[Report]:
+        """Carry a message. Fails with L{Stale} when a new connection should be tried."""
+
+    def retire(self) -> None:
+        """Take no further message, and end when the running ones have."""
+
+
+class _Job:
+    """A message on its way through the pool.
+
+    @ivar fresh: whether it has met a dead connection, and may be given only an unused one.
+    """
+
+    __slots__ = ("done", "envelope", "fresh", "running")
+
+    def __init__(self, envelope: Envelope, cancel: Callable[[_Job], None]) -> None:
+        self.envelope = envelope
+        self.fresh = False
+        self.running: Deferred[None] | None = None
+        self.done: Deferred[Report] = Deferred(lambda _: cancel(self))
+
+
+class Pool:
+    """Carries messages to one host over a bounded number of connections."""
+
+    def __init__(self, open_one: Callable[[], Awaitable[PooledConnection]], size: int) -> None:
+        """Hold no connection yet.
+
+        @param open_one: opens a connection, or raises what its message is to fail with.
+        @param size: how many connections there may be, those being opened included.
+        @raise ValueError: C{size} is below 1.
+        """
+        if size < 1:
+            raise ValueError(f"a pool of {size} connections carries nothing")
+        self._open_one = open_one
+        self._size = size
+        self._waiting: deque[_Job] = deque()
+        self._connections: list[PooledConnection] = []
+        self._opening: list[Deferred[None]] = []
+        self._running = 0
+        self._stopped: list[Deferred[None]] = []
+        self._stopping = False
+
+    def deliver(self, envelope: Envelope) -> Deferred[Report]:
+        """Carry a message, when its turn comes.
+
+        @return: fires with an outcome for each recipient; fails with a L{RelayError} when no
+            connection could be had, or with L{AttemptCancelled}.
+        """
+        job = _Job(envelope, self._cancel)
+        if self._stopping:
+            job.done.errback(TransientRelayError(fault_outcome("deferred", "shutting down")))
+        else:
+            self._waiting.append(job)
+            self._assign()
+        return job.done
+
+    def stop(self) -> Deferred[None]:
+        """Refuse new messages; fires when those taken have ended, and every connection is closed."""
+        self._stopping = True
+        stopped: Deferred[None] = Deferred()
+        self._stopped.append(stopped)
+        self._assign()
+        return stopped
+
+    def __repr__(self) -> str:
+        """Tell how much is going on, for operators and tests."""
+        return (
+            f"<Pool {len(self._connections)} open, {len(self._opening)} opening, "
+            f"{self._running} running, {len(self._waiting)} waiting>"
+        )
+
+    @property
+    def unused(self) -> bool:
+        """Whether it holds nothing, and nobody waits."""
+        return not (self._connections or self._opening or self._waiting or self._running)
+
+    def _assign(self) -> None:
+        """Give those who wait what is there; open what is missing; leave nothing when stopping."""
+        self._connections = [each for each in self._connections if not each.closed]
+        for connection in self._connections:
+            while connection.room() and (job := self._next(connection)):
+                self._give(job, connection)
+        room = self._size - len(self._connections) - len(self._opening)
+        for _ in range(min(room, len(self._waiting) - len(self._opening))):
+            self._open()
+        if self._stopping and not self._waiting:
+            self._wind_up()
+
+    def _next(self, connection: PooledConnection) -> _Job | None:
+        """Take the first out of the line whom the connection suits."""
+        for job in self._waiting:
+            if connection.uses == 0 or not job.fresh:
+                self._waiting.remove(job)
+                return job
+        return None
+
+    def _give(self, job: _Job, connection: PooledConnection) -> None:
+        self._running += 1
+        delivery = connection.deliver(job.envelope)
+        job.running = delivery.addCallbacks(
+            self._finished, self._failed, callbackArgs=(job,), errbackArgs=(job,)
+        )
+
+    def _finished(self, report: Report, job: _Job) -> None:
+        self._running -= 1
+        job.running = None
+        job.done.callback(report)
+        self._wind_up()
+
+    def _failed(self, failure: Failure, job: _Job) -> None:
+        self._running -= 1
+        job.running = None
+        if not isinstance(failure.value, Stale):
+            job.done.errback(failure)
+        elif job.fresh:
+            job.done.callback(failure.value.report)
+        else:
+            job.fresh = True
+            self._waiting.appendleft(job)
+        self._assign()
+
+    def _open(self) -> None:
+        opening = Deferred.fromCoroutine(self._opened())
+        if not opening.called:
+            self._opening.append(opening)
+            opening.addBoth(self._no_longer_opening, opening)
+
+    async def _opened(self) -> None:
+        try:
+            connection = await self._open_one()
+        except Exception:  # noqa: BLE001 - whatever it is, it is one message's outcome
+            failure = Failure()
+            # One failure is the outcome of one message; the next in the line tries for itself.
+            if self._waiting:
+                self._waiting.popleft().done.errback(failure)
+            return
+        connection.on_change = self._assign
+        self._connections.append(connection)
+
+    def _no_longer_opening(self, result: object, opening: Deferred[None]) -> None:
+        self._opening.remove(opening)
+        self._assign()
+
+    def _cancel(self, job: _Job) -> None:
+        if job.running is not None:
+            job.running.cancel()
+        elif job in self._waiting:
+            self._waiting.remove(job)
+            job.done.errback(AttemptCancelled.at("no connection was free", command="connect"))
+            self._wind_up()
+
+    def _wind_up(self) -> None:
+        if not self._stopping or self._waiting or self._running:
+            return
+        for opening in self._opening[:]:
+            opening.cancel()
+        for connection in self._connections[:]:
+            connection.retire()
+        if self.unused:
+            stopped, self._stopped = self._stopped, []
+            for each in stopped:
+                each.callback(None)
