@@ -123,8 +123,10 @@ def _written(writer: ContentWriter, octets: bytes) -> Content:
 def _file_blocks(file: BinaryIO, size: int) -> Iterator[bytes]:
     offset = 0
     while offset < size:
+        if file.closed:
+            raise OSError("message file is closed")
         # pread: several relays may read the same file, each at a place of its own.
-        block = os.pread(file.fileno(), BLOCK, offset)
+        block = os.pread(file.fileno(), min(BLOCK, size - offset), offset)
         if not block:
             raise OSError(f"message file ends after {offset} of {size} octets")
         offset += len(block)

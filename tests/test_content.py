@@ -279,6 +279,22 @@ class ContentTests(SynchronousTestCase):
         """The octets of a message do not get into a log by way of C{repr}."""
         self.assertNotIn("secret", repr(Content.of(b"secret").under(b"X: secret\r\n")))
 
+    def test_long_file(self) -> None:
+        """Octets that a file holds behind the message are not sent: C{size} holds."""
+        content = written([b"x" * (BLOCK + 3)], 0)
+        self.addCleanup(content.close)
+        os.pwrite(self.file_of(content).fileno(), b"y" * 10, content.size)
+        self.assertEqual(b"x" * (BLOCK + 3), bytes(content))
+
+    def test_read_after_close(self) -> None:
+        """What is read of a closed file is an OSError, as C{blocks} promises."""
+        content = written([b"x" * (BLOCK + 3)], 0)
+        blocks = content.blocks()
+        next(blocks)
+        content.close()
+        self.assertRaises(OSError, next, blocks)
+        self.assertRaises(OSError, bytes, content)
+
 
 class UnderTests(SynchronousTestCase):
     """Header fields can be put on top of a message."""
