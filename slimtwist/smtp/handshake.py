@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from OpenSSL import SSL
+from service_identity import VerificationError
 from twisted.internet import error
 from twisted.python.failure import Failure
 
@@ -30,9 +31,10 @@ def describe(transport: object) -> str:
     @return: C{"TLSv1.3 TLS_AES_256_GCM_SHA384 verified"}; C{untrusted} where the peer did not have
         to prove who he is; empty for a connection without TLS.
     """
-    handle = _handle(transport)
-    if handle is None:
-        return ""
+    get_handle: Any = getattr(transport, "getHandle", None)
+    handle: Any = get_handle() if get_handle is not None else None
+    if not hasattr(handle, "get_verify_mode"):
+        return ""  # a socket
     trust = "verified" if handle.get_verify_mode() & SSL.VERIFY_PEER else "untrusted"
     return f"{handle.get_protocol_version_name()} {handle.get_cipher_name()} {trust}"
 
@@ -45,12 +47,6 @@ def explain(failure: Failure) -> str:
     return printable(_reason(failure.value))[:_LENGTH]
 
 
-def _handle(transport: object) -> SSL.Connection | None:
-    get_handle: Any = getattr(transport, "getHandle", None)
-    handle = get_handle() if get_handle is not None else None
-    return handle if isinstance(handle, SSL.Connection) else None
-
-
 def _reason(problem: BaseException | None) -> str:
     if isinstance(problem, SSL.SysCallError):
         return f"connection lost: {problem.args[-1]}"
@@ -60,6 +56,8 @@ def _reason(problem: BaseException | None) -> str:
         return "connection aborted"
     if isinstance(problem, error.ConnectionLost | error.ConnectionDone):
         return "the peer closed the connection"
+    if isinstance(problem, VerificationError):
+        return "certificate is for another name"  # by a context of Twisted's own
     return str(problem) or type(problem).__name__
 
 

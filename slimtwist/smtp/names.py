@@ -53,8 +53,10 @@ class Reference:
             known = DNS_ID(name).hostname.decode("ascii")
         except ValueError as error:
             raise ValueError(f"{text[:80]!a} is neither a host name nor an address") from error
-        if len(known) > 253 or not all(0 < len(label) < 64 for label in known.split(".")):
-            raise ValueError(f"{text[:80]!a} is not a host name: empty or over-long part")
+        # DNS_ID forgives spaces around a name, and any length.
+        sound = name == name.strip() and len(known) <= 253
+        if not sound or not all(0 < len(label) < 64 for label in known.split(".")):
+            raise ValueError(f"{text[:80]!a} is not a host name")
         return cls(known)
 
     @property
@@ -120,6 +122,8 @@ def _address(text: str) -> _Address | None:
 
 def _patterns(hosts: tuple[str, ...]) -> Iterator[DNSPattern]:
     for host in hosts:
+        if host != host.strip():
+            continue  # a pattern would be made of what is between the spaces
         try:
             yield DNSPattern.from_bytes(host.encode())
         except CertificateError:

@@ -23,30 +23,30 @@ from slimtwist.reply import printable
 from slimtwist.smtp.names import CertificateNames, Reference
 
 _CODES = X509VerificationCodes
-#: What OpenSSL says about a certificate, as a part of a sentence.
-_REASONS: Final = MappingProxyType(
+#: What OpenSSL finds wrong with a certificate; {} is whose it is.
+_FAULTS: Final = MappingProxyType(
     {
-        _CODES.ERR_CERT_HAS_EXPIRED: "certificate has expired",
-        _CODES.ERR_CERT_NOT_YET_VALID: "certificate is not yet valid",
-        _CODES.ERR_DEPTH_ZERO_SELF_SIGNED_CERT: "self-signed certificate",
+        _CODES.ERR_CERT_HAS_EXPIRED: "{} has expired",
+        _CODES.ERR_CERT_NOT_YET_VALID: "{} is not yet valid",
+        _CODES.ERR_CERT_REVOKED: "{} is revoked",
+        _CODES.ERR_CERT_SIGNATURE_FAILURE: "signature of the {} is wrong",
+        _CODES.ERR_UNHANDLED_CRITICAL_EXTENSION: "{} has an unknown critical extension",
+        _CODES.ERR_INVALID_PURPOSE: "{} is not meant for this use",
+        _CODES.ERR_DEPTH_ZERO_SELF_SIGNED_CERT: "self-signed {}",
         _CODES.ERR_SELF_SIGNED_CERT_IN_CHAIN: "certificate authority is not trusted",
         _CODES.ERR_UNABLE_TO_GET_ISSUER_CERT: "certificate issuer is unknown",
         _CODES.ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "certificate issuer is unknown",
         _CODES.ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: "certificate issuer is unknown",
-        _CODES.ERR_INVALID_CA: "certificate issuer is not a certificate authority",
+        _CODES.ERR_INVALID_CA: "{} is not a certificate authority's",
         _CODES.ERR_KEYUSAGE_NO_CERTSIGN: "certificate issuer may not sign certificates",
-        _CODES.ERR_INVALID_PURPOSE: "certificate is not meant for this use",
         _CODES.ERR_PERMITTED_VIOLATION: "name constraints of the authority violated",
         _CODES.ERR_EXCLUDED_VIOLATION: "name constraints of the authority violated",
-        _CODES.ERR_CERT_SIGNATURE_FAILURE: "certificate signature is wrong",
         _CODES.ERR_PATH_LENGTH_EXCEEDED: "certificate chain is longer than its authority allows",
         _CODES.ERR_CERT_CHAIN_TOO_LONG: "certificate chain is too long",
-        _CODES.ERR_CERT_REVOKED: "certificate is revoked",
-        _CODES.ERR_UNHANDLED_CRITICAL_EXTENSION: "certificate has an unknown critical extension",
-        # OpenSSL's x509_vfy.h; pyOpenSSL has no names for these.
-        66: "certificate key is too short",
-        67: "certificate authority's key is too short",
-        68: "certificate is signed with a weak digest",
+        # From OpenSSL's x509_vfy.h; pyOpenSSL has no names for these.
+        66: "key of the {} is too short",
+        67: "key of the {} is too short",
+        68: "{} is signed with a weak digest",
     }
 )
 
@@ -97,5 +97,5 @@ class Verification:
 
 
 def _chain_fault(code: int, depth: int) -> str:
-    reason = _REASONS.get(code, f"certificate refused by OpenSSL, error {code}")
-    return f"{reason} (the authority's)" if depth else reason
+    whose = "issuer's certificate" if depth else "certificate"
+    return _FAULTS.get(code, f"{{}} refused by OpenSSL, error {code}").format(whose)
