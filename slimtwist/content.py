@@ -12,8 +12,13 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Final
+
+from zope.interface import implementer
+
+from slimtwist.interfaces import IMessageSink
 
 #: Octets in a block: what is read from a file and given to a transport at a time.
 BLOCK: Final = 65536
@@ -133,6 +138,7 @@ def _file_blocks(file: BinaryIO, size: int) -> Iterator[bytes]:
         yield block
 
 
+@implementer(IMessageSink)
 class ContentWriter:
     """Where octets become a L{Content}: in memory up to a threshold, then in a temporary file."""
 
@@ -149,7 +155,7 @@ class ContentWriter:
         self._tail = b"\r\n"  # the last octets seen: a message begins at the start of a line
         self._in_header = True
         self.size = 0
-        self._traits: dict[str, bool] = {}
+        self._eight_bit = self._eight_bit_header = self._nul = self._dotted = False
 
     def write(self, octets: bytes) -> None:
         """Add octets. Raises L{BareNewline} or OSError; the writer is then to be abandoned."""
@@ -168,19 +174,26 @@ class ContentWriter:
         """Return what was written. Raises L{BareNewline} or OSError."""
         if self._tail.endswith(b"\r"):
             self.abandon()
-            raise BareNewline("a CR stands alone at the end of the message")
-        body: bytes | BinaryIO = b"".join(self._memory)
+            raise BareNewline("a CR or an LF stands alone in the message")
         if self._file is not None:
             self._file.flush()
-            body = self._file
-        terminated = bool(self.size) and self._tail.endswith(b"\r\n")
-        return Content(body, self.size, terminated=terminated, **self._traits)
+        body, self._file = self._file or b"".join(self._memory), None  # the content's from now on
+        return Content(
+            body,
+            self.size,
+            eight_bit=self._eight_bit,
+            eight_bit_header=self._eight_bit_header,
+            nul=self._nul,
+            dotted=self._dotted,
+            terminated=bool(self.size) and self._tail.endswith(b"\r\n"),
+        )
 
     def abandon(self) -> None:
-        """Forget what was written."""
+        """Forget what was written; may be called at any time, and does nothing after L{finish}."""
         self._memory.clear()
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # closing writes what is left, for which there may be no room
+                self._file.close()
 
     def _spill(self) -> None:
         self._file = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115 - closed by Content
@@ -192,22 +205,18 @@ class ContentWriter:
         held = seen.endswith(b"\r")
         pairs = seen.count(b"\r\n")
         if seen.count(b"\n") != pairs or seen.count(b"\r") - held != pairs:
+            self._tail = b"\r"  # so that it cannot be finished either
             raise BareNewline("a CR or an LF stands alone in the message")
-        traits = self._traits
-        if not octets.isascii():
-            traits["eight_bit"] = True
+        self._eight_bit |= not octets.isascii()
+        self._nul |= b"\0" in octets
+        self._dotted |= b"\r\n." in seen
         if self._in_header:
             self._scan_header(seen)
-        if b"\0" in octets:
-            traits["nul"] = True
-        if b"\r\n." in seen:
-            traits["dotted"] = True
         self._tail = _line_tail(seen)
 
     def _scan_header(self, seen: bytes) -> None:
         header, blank, _ = seen.partition(b"\r\n\r\n")
-        if not header.isascii():
-            self._traits["eight_bit_header"] = True
+        self._eight_bit_header |= not header.isascii()
         self._in_header = not blank
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import resource
 import tempfile
 import tracemalloc
 from collections.abc import Iterator
@@ -16,8 +17,10 @@ from typing import BinaryIO
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
 from slimtwist.content import BLOCK, BareNewline, Content, ContentWriter
+from slimtwist.interfaces import IMessageSink
 
 #: Messages that other programs alter or trip over, all with CRLF (MSG-02 to MSG-06).
 MESSAGES = {
@@ -406,3 +409,46 @@ class ContentWriterTests(SynchronousTestCase):
         for _ in range(500_000):
             writer.write(b"x")
         self.assertEqual(500_000, writer.finish().size)
+
+    def test_abandon_after_finish(self) -> None:
+        """Abandoning may come at any time: what was finished belongs to the content by then."""
+        for threshold in (0, 100):
+            writer = ContentWriter(threshold=threshold)
+            writer.write(b"x")
+            with closing(writer.finish()) as content:
+                writer.abandon()
+                self.assertEqual(b"x", bytes(content))
+
+    def test_finish_after_bare_newline(self) -> None:
+        """A message that was refused cannot be finished: half of it is no message (MSG-08)."""
+        before = open_files()
+        for threshold in (0, 100):
+            for octets in (b"\n", b"y\rz", b"\r\n.\n"):
+                writer = ContentWriter(threshold=threshold)
+                writer.write(b"x")
+                self.assertRaises(BareNewline, writer.write, octets)
+                self.assertRaises(BareNewline, writer.finish)
+                self.assertEqual(before, open_files())
+
+    def test_disk_full(self) -> None:
+        """A disk that takes no more is an OSError, and nothing is left behind (OS-03)."""
+        before = open_files()
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        for size in (1000, 100_000):  # found out at the end, and on the way
+            writer = ContentWriter(threshold=0)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+            try:
+                self.assertRaises(OSError, self.write_all, writer, size)
+                writer.abandon()
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            self.assertEqual(before, open_files())
+
+    def write_all(self, writer: ContentWriter, size: int) -> None:
+        """Write so many octets and an end."""
+        writer.write(b"x" * size)
+        writer.finish()
+
+    def test_is_a_sink(self) -> None:
+        """An edge can write to it as to any queue's sink."""
+        self.assertTrue(verifyObject(IMessageSink, ContentWriter()))
