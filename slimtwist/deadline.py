@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.test_deadline -*-
 """A wait that is set anew many times and seldom passes.
 
-Setting it costs no timer of the reactor as long as it only moves away.  Before it passes, the reactor
-is given one turn to read what has already arrived: a busy program must not blame its peers.
+Setting it costs no timer of the reactor as long as it only moves away.  Before it passes, the
+reactor is given one turn to read what has already arrived: a busy program must not blame its peers.
 """
 
 from __future__ import annotations

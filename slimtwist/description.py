@@ -39,7 +39,7 @@ def parse_description(text: str) -> Description:
 
     @raise ValueError: it is not of the grammar; the text names the part at fault.
     """
-    prefix, colon, rest = text.partition(":")
+    prefix, _, rest = text.partition(":")
     if not _PREFIX.match(prefix):
         raise ValueError(f"{text!r} does not begin with the name of a relay and a colon")
     if rest.startswith("//"):

@@ -2,16 +2,16 @@
 """Connections to one host that has several addresses (RFC 8305, "Happy Eyeballs").
 
 The addresses of one family are tried one after another, at once after a failure; those of the other
-family beside them, a moment later.  The first connection wins and the others are given up.  Twisted's
-C{HostnameEndpoint} does much of this, but cannot choose a source address by family, and tells of one
-failure only.
+family beside them, a moment later.  The first connection wins and the others are given up.
+Twisted's C{HostnameEndpoint} does much of this, but cannot choose a source address by family, and
+tells of one failure only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
@@ -28,6 +28,8 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+#: A reactor: it provides time, TCP and name resolution, too much for one type.
+Reactor: TypeAlias = Any
 #: Chooses the source address for a connection to an address; C{None} leaves it to the system.
 SourceChooser = Callable[[str], str | None]
 
@@ -54,7 +56,7 @@ class _Addresses:
             self.complete.callback(self.found)
 
 
-def resolve(reactor: Any, host: str, timeout: float) -> Deferred[list[str]]:
+def resolve(reactor: Reactor, host: str, timeout: float) -> Deferred[list[str]]:
     """Return the addresses of a host, in the order of the reactor's own resolver.
 
     @param host: a name or an IP literal.
@@ -66,7 +68,7 @@ def resolve(reactor: Any, host: str, timeout: float) -> Deferred[list[str]]:
 
 
 def address_endpoint(
-    reactor: Any, address: str, port: int, timeout: float, source: SourceChooser
+    reactor: Reactor, address: str, port: int, timeout: float, source: SourceChooser
 ) -> IStreamClientEndpoint:
     """Return the endpoint of one address."""
     kind = TCP4ClientEndpoint if ip_address(address).version == 4 else TCP6ClientEndpoint
@@ -128,10 +130,10 @@ class _Dialling:
             self._won, self._failed, callbackArgs=(attempt,), errbackArgs=(attempt, address, lane)
         )
 
-    def _won(self, protocol: Any, attempt: Deferred[IProtocol]) -> None:
+    def _won(self, protocol: IProtocol, attempt: Deferred[IProtocol]) -> None:
         self._running.remove(attempt)
         if self._over:  # two answered at once
-            protocol.transport.abortConnection()
+            cast("Any", protocol).transport.abortConnection()
             return
         self._finish()
         self._result.callback(protocol)

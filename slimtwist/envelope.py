@@ -18,6 +18,8 @@ from slimtwist.content import Content
 
 #: RFC 3461 4.4: xtext of at most 100 characters.
 _ENVID: Final = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2}){1,100}\Z")
+_BODIES: Final = (None, "7BIT", "8BITMIME")
+_RETURNS: Final = (None, "FULL", "HDRS")
 _ID: Final = re.compile(r"[-_.0-9A-Za-z]{1,64}\Z")
 
 
@@ -76,9 +78,11 @@ class Envelope:
         if not self.recipients:
             raise ValueError("an envelope needs at least one recipient")
         if not _ID.match(self.id):
-            raise ValueError(f"id {ascii(self.id[:80])} is not 1 to 64 letters, digits and -_.")
+            raise ValueError(f"id {self.id[:80]!a} is not 1 to 64 letters, digits and -_.")
+        if self.body not in _BODIES or self.ret not in _RETURNS:
+            raise ValueError(f"{self.body!a} is no BODY, or {self.ret!a} no RET")
         if self.envid is not None and not _ENVID.match(self.envid):
-            raise ValueError(f"ENVID={ascii(self.envid[:120])} is not xtext")
+            raise ValueError(f"ENVID={self.envid[:120]!a} is not xtext")
 
     @classmethod
     def parse(cls, sender: str, recipients: Iterable[str], octets: bytes) -> Envelope:
@@ -97,7 +101,7 @@ class Envelope:
 
     @property
     def needs_smtputf8(self) -> bool:
-        """Whether sender or header ask for SMTPUTF8; each recipient's address says so for itself."""
+        """Whether sender or header ask for SMTPUTF8; each recipient says so for himself."""
         return self.sender.needs_smtputf8 or (self.smtputf8 and self.content.eight_bit_header)
 
     def subset(self, positions: Sequence[int]) -> Envelope:
@@ -106,4 +110,6 @@ class Envelope:
         @param positions: counted from 0, in the order wanted.
         @raise IndexError: there is no such recipient.
         """
+        if positions and min(positions) < 0:
+            raise IndexError(f"there is no recipient {min(positions)}")
         return replace(self, recipients=tuple(self.recipients[i] for i in positions))

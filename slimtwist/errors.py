@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.test_errors -*-
 """What can go wrong in an attempt, and the tables that say what each fault means.
 
-An error carries the L{Outcome} that holds for the whole message.  L{STAGES} says what trouble means at
-each point of a dialogue, L{FAULTS} what recipients get where the peer gave no reply.
+An error carries the L{Outcome} that holds for the whole message.  L{STAGES} says what trouble means
+at each point of a dialogue, L{FAULTS} what recipients get where the peer gave no reply.
 
 Sources: RFC 5321 4.2.4 and 4.5.4, RFC 3463 (status codes), RFC 5321 5.1 (other exchangers).
 """
@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, Self
 
 from slimtwist.outcome import Outcome, Verdict
-from slimtwist.reply import Reply, printable
+from slimtwist.reply import Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +109,11 @@ class TransientRelayError(RelayError):
         command: str | None = None,
         host: str | None = None,
         ambiguous: bool = False,
-    ) -> TransientRelayError:
+    ) -> Self:
         """Return the error with the reply of L{FAULTS}, its text followed by C{detail}."""
-        return cls(fault_outcome(cls.fault, detail, command=command, host=host, ambiguous=ambiguous))
+        return cls(
+            fault_outcome(cls.fault, detail, command=command, host=host, ambiguous=ambiguous)
+        )
 
 
 class ConnectionFailed(TransientRelayError):
@@ -202,8 +204,8 @@ def refusal(reply: Reply, command: str, *, host: str | None, tls: str | None = N
 def try_next_host(outcome: Outcome) -> bool:
     """Tell whether another host of the same destination may be asked at once for this recipient.
 
-    Never after an ambiguous end, nor after a refusal for good, but for a host that says in its greeting
-    that it takes no mail at all (RFC 7504).
+    Never after an ambiguous end, nor after a refusal for good, but for a host that says in its
+    greeting that it takes no mail at all (RFC 7504).
     """
     stage = STAGES.get(outcome.command or "")
     if stage is None or outcome.ambiguous or outcome.verdict is Verdict.DELIVERED:

@@ -34,9 +34,9 @@ class IRelay(Interface):
         @param attempts: how many attempts were made before.
         @return: fires once, with an outcome for each recipient in the envelope's order.  Fails with
             L{PermanentRelayError<slimtwist.errors.PermanentRelayError>} or
-            L{TransientRelayError<slimtwist.errors.TransientRelayError>} when one outcome holds for the
-            whole message; with L{AttemptCancelled<slimtwist.errors.AttemptCancelled>} when cancelled,
-            which says whether the end is ambiguous.
+            L{TransientRelayError<slimtwist.errors.TransientRelayError>} when one outcome holds for
+            the whole message; with L{AttemptCancelled<slimtwist.errors.AttemptCancelled>} when
+            cancelled, which says whether the end is ambiguous.
         """
 
     def stop() -> Deferred[None]:
@@ -94,8 +94,9 @@ class IQueue(Interface):
 
         The queue owns the content from here on, and closes it.
 
-        @return: fires with a reply for each recipient: what may now be promised to the client.  Never
-            fails.  Cancelling it says that nobody waits any more; it then fires or fails at once.
+        @return: fires with a reply for each recipient: what may now be promised to the client.
+            Never fails.  Cancelling it says that nobody waits any more; it then fires or fails at
+            once.
         """
 
     def stop() -> Deferred[None]:

@@ -22,7 +22,8 @@ class _Settable:
         @param settings: C{{"final": "900"}}.
         @raise ValueError: no such field, or not a number above 0.
         """
-        known = {each.name: type(getattr(self, each.name)) for each in fields(self)}  # type: ignore[arg-type]
+        names = [each.name for each in fields(self)]  # type: ignore[arg-type]
+        known = {name: type(getattr(self, name)) for name in names}
         changes = {}
         for name, text in settings.items():
             if name not in known:

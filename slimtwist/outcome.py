@@ -37,7 +37,7 @@ class Outcome:
     @ivar verdict: always that of the reply's code.
     @ivar reply: the deciding reply: the next hop's own, or ours where it sent none.
     @ivar host: who gave the reply, or should have: C{"mx.example.com [192.0.2.1]:25"}.
-    @ivar command: where in the dialogue: one of L{slimtwist.errors.COMMANDS}.
+    @ivar command: where in the dialogue: one of L{slimtwist.errors.STAGES}.
     @ivar ambiguous: the next hop may have taken the message although no success was read.
     @ivar retry_after: seconds that the next hop asks to wait.
     @ivar tls: what protected the connection, if anything did.

@@ -1,9 +1,9 @@
 # -*- test-case-name: tests.test_pool -*-
 """The connections to one host: how many, and which message goes over which.
 
-There is one waiting line.  Its first is given to any connection that has room; when nobody has, and the
-limit allows, one more connection is opened for it.  A message that met a dead connection goes back to
-the head of the line, once, and gets a new connection.
+There is one waiting line.  Its first is given to any connection that has room; when nobody has, and
+the limit allows, one more connection is opened for it.  A message that met a dead connection goes
+back to the head of the line, once, and gets a new connection.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ class Pool:
         self._connections: list[PooledConnection] = []
         self._opening: list[Deferred[None]] = []
         self._running = 0
+        self._assigning = self._again = False
         self._stopped: list[Deferred[None]] = []
         self._stopping = False
 
@@ -92,7 +93,7 @@ class Pool:
         return job.done
 
     def stop(self) -> Deferred[None]:
-        """Refuse new messages; fires when those taken have ended, and every connection is closed."""
+        """Refuse new messages; fires when the others have ended and no connection is left."""
         self._stopping = True
         stopped: Deferred[None] = Deferred()
         self._stopped.append(stopped)
@@ -112,16 +113,32 @@ class Pool:
         return not (self._connections or self._opening or self._waiting or self._running)
 
     def _assign(self) -> None:
-        """Give those who wait what is there; open what is missing; leave nothing when stopping."""
+        """Give those who wait what is there, and open what is missing.
+
+        Whatever this sets off may call for it again: that is done in the same loop, not inside.
+        """
+        self._again = True
+        if self._assigning:
+            return
+        self._assigning = True
+        while self._again:
+            self._again = False
+            self._give_out()
+            while self._wanted() > 0 and not self._again:
+                self._open()
+        self._assigning = False
+        self._wind_up()
+
+    def _give_out(self) -> None:
         self._connections = [each for each in self._connections if not each.closed]
         for connection in self._connections:
             while connection.room() and (job := self._next(connection)):
                 self._give(job, connection)
-        room = self._size - len(self._connections) - len(self._opening)
-        for _ in range(min(room, len(self._waiting) - len(self._opening))):
-            self._open()
-        if self._stopping and not self._waiting:
-            self._wind_up()
+
+    def _wanted(self) -> int:
+        """Return how many connections are missing; the line counts, not who happens to be idle."""
+        opening = len(self._opening)
+        return min(self._size - len(self._connections), len(self._waiting)) - opening
 
     def _next(self, connection: PooledConnection) -> _Job | None:
         """Take the first out of the line whom the connection suits."""
@@ -158,23 +175,21 @@ class Pool:
 
     def _open(self) -> None:
         opening = Deferred.fromCoroutine(self._opened())
-        if not opening.called:
-            self._opening.append(opening)
-            opening.addBoth(self._no_longer_opening, opening)
+        self._opening.append(opening)
+        opening.addBoth(self._no_longer_opening, opening)
 
     async def _opened(self) -> None:
         try:
             connection = await self._open_one()
         except Exception:  # noqa: BLE001 - whatever it is, it is one message's outcome
-            failure = Failure()
             # One failure is the outcome of one message; the next in the line tries for itself.
             if self._waiting:
-                self._waiting.popleft().done.errback(failure)
+                self._waiting.popleft().done.errback(Failure())
             return
         connection.on_change = self._assign
         self._connections.append(connection)
 
-    def _no_longer_opening(self, result: object, opening: Deferred[None]) -> None:
+    def _no_longer_opening(self, _: object, opening: Deferred[None]) -> None:
         self._opening.remove(opening)
         self._assign()
 

@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.test_reply -*-
 """SMTP replies as values: a code, an enhanced status code, and text that is safe to show.
 
-Whatever a peer sent, a L{Reply} holds printable text only, and no more than is worth keeping; so it can
-go into a log line, another reply or a notification as it is.
+Whatever a peer sent, a L{Reply} holds printable text only, and no more than is worth keeping; so it
+can go into a log line, another reply or a notification as it is.
 
 Sources: RFC 5321 4.2, RFC 2034 (enhanced codes in replies), RFC 3463 and RFC 5248 (their values).
 """
@@ -52,7 +52,7 @@ class Reply:
         @raise ValueError: it is not a code, perhaps an enhanced code, and text.
         """
         if not (match := _ONE_LINE.match(text)):
-            raise ValueError(f"{ascii(text)} is not a reply such as '550 5.1.1 text'")
+            raise ValueError(f"{text!a} is not a reply such as '550 5.1.1 text'")
         code, enhanced, rest = match.groups(default="")
         return cls(int(code), enhanced or _plain(int(code)), (printable(rest),) if rest else ())
 
@@ -71,7 +71,7 @@ class Reply:
             for line in octets[: 2 * STORED_TEXT].splitlines()[:STORED_LINES]
         ]
         found = _ENHANCED.match(texts[0]) if texts else None
-        if found is None or code < 400 and code >= 300:
+        if found is None or (code < 400 and code >= 300):
             return cls(code, _plain(code), _bounded(texts))
         prefix, enhanced = found[0], f"{code // 100}{found[2]}"
         return cls(code, enhanced, _bounded([text.removeprefix(prefix) for text in texts]))
@@ -106,7 +106,7 @@ class Reply:
         return replace(self, lines=(printable(text),))
 
     def encode(self) -> bytes:
-        """Return the octets of the reply: ASCII, every line with its codes, none over 512 octets."""
+        """Return the octets of the reply: ASCII, each line with its codes, of at most 512."""
         prefix = f" {self.enhanced} " if self.enhanced else " "
         width = REPLY_LINE - len(prefix) - 5
         texts = [
@@ -124,12 +124,10 @@ class Reply:
 
 
 def printable(text: str) -> str:
-    """Return text without anything that moves a cursor, ends a line or turns the writing direction."""
+    """Return text without anything that moves a cursor, ends a line or turns direction."""
     if text.isprintable():
         return text
-    return "".join(
-        char if char.isprintable() else "?" for char in text.translate(_SPACES)
-    )
+    return "".join(char if char.isprintable() else "?" for char in text.translate(_SPACES))
 
 
 def _plain(code: int) -> str:

@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.test_runtime -*-
 """What relays, queues and edges need from outside, in one value.
 
-Clock, network and processes come from the reactor in here, randomness from its source: no other module
-imports them.  So the whole program runs under a virtual clock on an in-memory network.
+Clock, network and processes come from the reactor in here, randomness from its source: no other
+module imports them.  So the whole program runs under a virtual clock on an in-memory network.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def ehlo_name(name: str) -> str:
     @raise ValueError: it is neither a host name nor an address literal (RFC 5321 4.1.1.1).
     """
     if not _EHLO_NAME.match(name):
-        raise ValueError(f"{ascii(name[:80])} is neither a host name nor an address literal")
+        raise ValueError(f"{name[:80]!a} is neither a host name nor an address literal")
     return name
 
 
@@ -41,7 +41,8 @@ def ehlo_name(name: str) -> str:
 class Runtime:
     """What is shared by the parts of a running program.
 
-    @ivar reactor: provides time, TCP, UNIX sockets, name resolution and processes, as Twisted's does.
+    @ivar reactor: provides time, TCP, UNIX sockets, name resolution and processes, as Twisted's
+        does.
     @ivar hostname: what this host calls itself: in EHLO, in greetings and trace fields.
     @ivar random: the source of all randomness.
     @ivar resolver: asks the domain name system; C{None} for the one of C{/etc/resolv.conf}.

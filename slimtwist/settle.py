@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.test_settle -*-
 """How a queue calls a relay: whatever the relay does, one complete report, in time.
 
-A relay may be anybody's code.  L{settle} alone owns the attempt's deadline; it turns a report, an error
-of ours, any other exception, a wrong value or silence into a L{Report}, exactly once.
+A relay may be anybody's code.  L{settle} alone owns the attempt's deadline; it turns a report, an
+error of ours, any other exception, a wrong value or silence into a L{Report}, exactly once.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def settle(
 
     @param clock: measures the deadline.
     @param attempts: how many were made before.
-    @param deadline: in seconds from now, after which the attempt is cancelled; a relay that does not
-        end by then is not waited for.
-    @return: fires once with an outcome for each recipient, and never fails.  Cancelling it cancels the
-        attempt, and it fires with what that led to.
+    @param deadline: in seconds from now, after which the attempt is cancelled; a relay that does
+        not end by then is not waited for.
+    @return: fires once with an outcome for each recipient, and never fails.  Cancelling it cancels
+        the attempt, and it fires with what that led to.
     """
     return _Settlement(clock, relay, envelope).run(attempts, deadline)
 

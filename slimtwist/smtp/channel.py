@@ -1,13 +1,13 @@
 # -*- test-case-name: tests.smtp.test_channel -*-
 """The client's end of a connection: commands out, replies in, strictly one to one.
 
-A L{Channel} knows how many replies are owed and for how long.  It hands them over in order, a flight of
-commands at a time, and is broken for good by anything else: an extra or early reply, octets that are no
-reply, a wait that passed, the end of the connection, a driver that stops waiting.  What that means for
-a message is for its driver to say.
+A L{Channel} knows how many replies are owed and for how long.  It hands them over in order, a
+flight of commands at a time, and is broken for good by anything else: an extra or early reply,
+octets that are no reply, a wait that passed, the end of the connection, a driver that stops
+waiting.  What that means for a message is for its driver to say.
 
-Sources: RFC 2920 3.1 (one reply for each command, in order), RFC 3207 4.2 and 5 (what came before TLS
-is forgotten), RFC 5321 4.5.3.2 (a timeout for each command).
+Sources: RFC 2920 3.1 (one reply for each command, in order), RFC 3207 4.2 and 5 (what came before
+TLS is forgotten), RFC 5321 4.5.3.2 (a timeout for each command).
 """
 
 from __future__ import annotations
@@ -199,8 +199,8 @@ class Channel(Protocol):
             self.transport.abortConnection()  # an answer to a farewell, or too late
             return
         replies = self._reader.feed(data)
-        # Judged before any is handed over: a driver resumes at once, and what it sends next would make
-        # an early reply look expected.
+        # Judged before any is handed over: a driver resumes at once, and what it sends next would
+        # make an early reply look expected.
         owed, extra = replies[: self._owed], replies[self._owed :]
         trouble = self._judge(owed, extra)
         done = self._assign(owed)

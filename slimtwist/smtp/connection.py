@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.smtp.test_connection -*-
 """A connection that carries one message after another.
 
-It has many drivers (a pool, its peer, its timers) and says itself what it can still take.  Whatever one
-message does to it, the next finds it at rest or not at all.
+It has many drivers (a pool, its peer, its timers) and says itself what it can still take.  Whatever
+one message does to it, the next finds it at rest or not at all.
 
 Sources: RFC 5321 4.1.1.5 (RSET), 4.1.1.10 (QUIT), RFC 9422 (how much a host takes), RFC 2920 3.1.
 """
@@ -25,7 +25,8 @@ from slimtwist.smtp.connector import Connector
 from slimtwist.smtp.session import Session
 from slimtwist.smtp.transaction import Transaction
 
-#: A connection unused for so many seconds is asked whether it is there before a message depends on it.
+#: A connection unused for so many seconds is asked whether it is there before a message depends on
+#: it.
 _PROBE_AFTER: Final = 30.0
 #: How long it has to say so.
 _PROBE_WAIT: Final = 5.0
@@ -141,11 +142,11 @@ class Connection:
         trouble = self._session.channel.trouble
         if trouble is None or not transaction.lost:
             return False
-        if self._session.extensions.pipelining and transaction.answered and not trouble.reply:
-            if trouble.kind in (ConnectionLost, ReplyTimeout):
-                # Some hosts offer PIPELINING and then drop what follows the first command.
-                self._connector.learn("pipelining broken")
-                return True
+        silent = trouble.kind in (ConnectionLost, ReplyTimeout) and not trouble.reply
+        if silent and transaction.answered and self._session.extensions.pipelining:
+            # Some hosts offer PIPELINING and then drop what follows the first command.
+            self._connector.learn("pipelining broken")
+            return True
         return reused and trouble.kind is ConnectionLost
 
     def _raise_stale(self, envelope: Envelope, outcomes: dict[int, Outcome]) -> None:

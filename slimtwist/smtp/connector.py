@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.smtp.test_connector -*-
 """From a host's name to a session that takes mail.
 
-Here, and nowhere else, a broken TLS handshake is followed by a plaintext connection, and only where the
-policy says C{opportunistic} (RFC 7435); the host is then remembered for a while.
+Here, and nowhere else, a broken TLS handshake is followed by a plaintext connection, and only where
+the policy says C{opportunistic} (RFC 7435); the host is then remembered for a while.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any, cast
+from typing import cast
 
+from twisted.internet import defer
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.defer import CancelledError, TimeoutError
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from slimtwist.destinations import Destinations
-from slimtwist.dial import DialFailed, SourceChooser, address_endpoint, dial, resolve
+from slimtwist.dial import DialFailed, Reactor, SourceChooser, address_endpoint, dial, resolve
 from slimtwist.errors import ConnectionFailed, TLSFailed
 from slimtwist.runtime import Runtime
 from slimtwist.smtp.channel import Channel
@@ -29,7 +29,7 @@ from slimtwist.smtp.session import Session
 from slimtwist.smtp.tls import TlsMode, TlsPolicy
 
 #: Makes the endpoint of a new connection: called with reactor, host and port.
-EndpointCreator = Callable[[Any, str, int], IStreamClientEndpoint]
+EndpointCreator = Callable[[Reactor, str, int], IStreamClientEndpoint]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,11 @@ class Place:
 
 
 class Connector:
-    """Opens sessions with one host."""
+    """Opens sessions with one host.
+
+    @ivar place: where it is.
+    @ivar options: how it is spoken to.
+    """
 
     _log = Logger()
 
@@ -71,11 +75,12 @@ class Connector:
 
         @param destinations: what was learned of hosts before.
         @param source: chooses the source address for an address.
-        @param endpoint_creator: makes each connection's endpoint, in place of the place's addresses.
+        @param endpoint_creator: makes each connection's endpoint, in place of the place's
+            addresses.
         @raise ValueError: the host has no name that the policy could verify.
         """
         self._runtime = runtime
-        self._place = place
+        self.place = place
         self.options = options
         self._destinations = destinations
         self._source = source
@@ -88,7 +93,7 @@ class Connector:
 
         @raise RelayError: there is none to be had.
         """
-        policy, host = self.options.policy, str(self._place)
+        policy, host = self.options.policy, str(self.place)
         may_fall_back = policy.mode is TlsMode.OPPORTUNISTIC and not policy.first
         if may_fall_back and self._destinations.knows(host, "tls broken"):
             return await self._session(TlsPolicy(TlsMode.NONE))
@@ -103,17 +108,17 @@ class Connector:
 
     def learn(self, lesson: str) -> None:
         """Remember a lesson of L{slimtwist.destinations.LESSONS} about the host."""
-        self._destinations.learn(str(self._place), lesson)
+        self._destinations.learn(str(self.place), lesson)
 
     def knows(self, lesson: str) -> bool:
         """Tell whether a lesson about the host still holds."""
-        return self._destinations.knows(str(self._place), lesson)
+        return self._destinations.knows(str(self.place), lesson)
 
     async def _session(self, policy: TlsPolicy) -> Session:
         channel = await self._connect()
         session = Session(channel, self._label(channel), self.options)
         try:
-            await session.begin(self._place.host, policy, self._nonce)
+            await session.begin(self.place.host, policy, self._nonce)
         except BaseException:
             channel.close()
             raise
@@ -121,28 +126,26 @@ class Connector:
 
     async def _connect(self) -> Channel:
         reactor, timeouts = self._runtime.reactor, self.options.timeouts
-        factory = Factory.forProtocol(
-            lambda: Channel(reactor, self.options.limits, timeouts)  # type: ignore[arg-type]
-        )
+        factory = Factory.forProtocol(lambda: Channel(reactor, self.options.limits, timeouts))
         factory.noisy = False
         try:
             endpoints = await self._endpoints()
             protocol = await dial(reactor, endpoints, factory, timeouts.next_family)
-        except CancelledError:
+        except defer.CancelledError:
             raise
         except Exception as error:
             # An endpoint may be anybody's code; nothing was sent, whatever it did.
-            detail = "no address in time" if isinstance(error, TimeoutError) else str(error)
+            detail = "no address in time" if isinstance(error, defer.TimeoutError) else str(error)
             raise self._failed(detail, error) from error
         return cast(Channel, protocol)
 
     def _failed(self, detail: str, error: Exception) -> ConnectionFailed:
-        if not isinstance(error, DialFailed | TimeoutError | OSError | ValueError):
-            self._log.failure("connecting to {place} failed", place=self._place)
-        return ConnectionFailed.at(detail, command="connect", host=str(self._place))
+        if not isinstance(error, DialFailed | defer.TimeoutError | OSError | ValueError):
+            self._log.failure("connecting to {place} failed", place=self.place)
+        return ConnectionFailed.at(detail, command="connect", host=str(self.place))
 
     async def _endpoints(self) -> list[tuple[str, IStreamClientEndpoint]]:
-        reactor, place, timeout = self._runtime.reactor, self._place, self.options.timeouts.connect
+        reactor, place, timeout = self._runtime.reactor, self.place, self.options.timeouts.connect
         if self._endpoint_creator is not None:
             return [(place.host, self._endpoint_creator(reactor, place.host, place.port))]
         if place.unix is not None:
@@ -156,7 +159,7 @@ class Connector:
         ]
 
     def _label(self, channel: Channel) -> str:
-        peer, place = channel.transport.getPeer(), self._place
+        peer, place = channel.transport.getPeer(), self.place
         if isinstance(peer, UNIXAddress) or not isinstance(peer, IPv4Address | IPv6Address):
             return str(place)
         return f"{place.host} [{peer.host}]:{peer.port}"

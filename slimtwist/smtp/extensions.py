@@ -3,8 +3,8 @@
 
 Hosts write this in many ways; whatever cannot be understood is taken as not said.
 
-Sources: RFC 5321 4.1.1.1, RFC 1870 (SIZE), RFC 2920, RFC 6152, RFC 6531, RFC 3461, RFC 4954, RFC 3207,
-RFC 8689, RFC 9422 (LIMITS).
+Sources: RFC 5321 4.1.1.1, RFC 1870 (SIZE), RFC 2920, RFC 6152, RFC 6531, RFC 3461, RFC 4954, RFC
+3207, RFC 8689, RFC 9422 (LIMITS).
 """
 
 from __future__ import annotations

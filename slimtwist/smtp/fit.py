@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from slimtwist.smtp.extensions import Extensions
     from slimtwist.smtp.session import Session
 
-_NO_EIGHT_BIT: Final = Reply.parse("554 5.6.3 the content has 8-bit octets, the host takes 7-bit only")
+_NO_EIGHT_BIT: Final = Reply.parse(
+    "554 5.6.3 the content has 8-bit octets, the host takes 7-bit only"
+)
 _NO_TLS: Final = Reply.parse("550 5.7.30 the host does not meet REQUIRETLS")
 _NO_UTF8: Final = Reply.parse("550 5.6.7 the host does not offer SMTPUTF8")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from slimtwist.content import Content
 from slimtwist.limits import Limits, Timeouts
@@ -13,7 +14,7 @@ from slimtwist.smtp.auth import Credentials
 from slimtwist.smtp.tls import TlsMode, TlsPolicy
 
 #: Credentials, or what gives them: asked for each session, and once more when they are refused.
-CredentialSource = Credentials | Callable[[], Credentials | Awaitable[Credentials]]
+CredentialSource: TypeAlias = Credentials | Callable[[], Credentials | Awaitable[Credentials]]
 
 
 @dataclass(frozen=True)

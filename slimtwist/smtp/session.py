@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.smtp.test_session -*-
 """From a connection to a session that takes mail: greeting, EHLO, STARTTLS, AUTH.
 
-The dialogue is read from top to bottom.  Whatever goes wrong is raised as an error that says the reply,
-the command and the host; whether another connection or host follows is for others to say.
+The dialogue is read from top to bottom.  Whatever goes wrong is raised as an error that says the
+reply, the command and the host; whether another connection or host follows is for others to say.
 
 Sources: RFC 5321 3.1, 3.2 and 4.3.2, RFC 3207, RFC 4954, RFC 2033 4.1, RFC 7504 (521).
 """
@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections.abc import Callable
-from inspect import isawaitable, iscoroutine
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 from typing import Final, cast
 
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from slimtwist.errors import (
@@ -181,7 +181,8 @@ class Session:
         try:
             given = source() if callable(source) else source
             if isawaitable(given):
-                waiting = ensureDeferred(given) if iscoroutine(given) else cast(Deferred[Credentials], given)
+                # Both kinds are awaited as a Deferred, which can be told to hurry.
+                waiting: Deferred[Credentials] = Deferred.fromCoroutine(_awaited(given))
                 given = await waiting.addTimeout(self.options.timeouts.auth, self.channel.clock)
         except Exception as error:
             Logger(source=self).failure("credentials for {host} failed", host=self.host)
@@ -221,3 +222,7 @@ class Session:
     def _auth_failed(self, why: str) -> AuthenticationFailed:
         self.channel.close()
         return AuthenticationFailed.at(why, command="AUTH", host=self.host)
+
+
+async def _awaited(given: Awaitable[Credentials]) -> Credentials:
+    return await given

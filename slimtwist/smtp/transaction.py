@@ -2,9 +2,9 @@
 """One mail transaction: MAIL, RCPT, DATA, and what became of each recipient.
 
 SMTP and LMTP differ in one line: how many replies the end of data is owed.  Trouble is never raised
-here: it is the outcome of those recipients for whom nothing had been decided.  But what a peer said in
-the group of commands in which it broke the protocol decides nothing: replies may have moved from one
-recipient to another.
+here: it is the outcome of those recipients for whom nothing had been decided.  But what a peer said
+in the group of commands in which it broke the protocol decides nothing: replies may have moved from
+one recipient to another.
 
 Sources: RFC 5321 3.3, 4.1.1 and 4.5.3.1.10, RFC 2920 3.1, RFC 2033 4.2.
 """
@@ -35,8 +35,8 @@ class Transaction:
 
     @ivar outcomes: by position in the envelope; when L{run} has returned, one for each position but
         the postponed.
-    @ivar postponed: positions that the host wants to hear of in a transaction of their own (RFC 5321
-        4.5.3.1.10).
+    @ivar postponed: positions that the host wants to hear of in a transaction of their own (RFC
+        5321 4.5.3.1.10).
     @ivar open: whether the host may still think of this transaction, so that RSET is due.
     @ivar lost: whether the connection broke before the host waited for a message.
     @ivar begun: whether anything of the message itself may have been sent.
@@ -118,7 +118,7 @@ class Transaction:
         yield b"DATA\r\n"
 
     def _judge(self, replies: list[bytes]) -> bool:
-        """Give each recipient what was decided for him; return whether the host waits for a message."""
+        """Note what was decided for whom; return whether the host waits for a message."""
         trouble = self._channel.trouble
         if trouble is not None and trouble.kind is ProtocolViolation:
             self._decide(self._positions, self._session.trouble(self._command(len(replies))))
@@ -193,7 +193,7 @@ class Transaction:
         self._conclude(replies if self._session.options.lmtp else replies * len(self._accepted))
 
     def _conclude(self, replies: list[bytes]) -> None:
-        """Read the replies that decide; where one is missing or senseless, all behind it are too."""
+        """Read the replies that decide, up to where one is missing or makes no sense."""
         session, accepted = self._session, self._accepted
         for place, (position, reply) in enumerate(zip(accepted, replies, strict=False)):
             if _positive(reply):

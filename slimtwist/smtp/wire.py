@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.smtp.test_wire -*-
 """Octets to replies and messages, and back, without a transport.
 
-Each of these transducers gives the same result however its input is split.  They note what is wrong;
-what that means is for others to say.
+Each of these transducers gives the same result however its input is split.  They note what is
+wrong; what that means is for others to say.
 
 Sources: RFC 5321 2.3.8 (line ends), 4.2.1 (replies), 4.5.2 (transparency), 4.5.3.1 (lengths).
 """
@@ -23,10 +23,11 @@ _END: Final = b"\r\n.\r\n"
 class ReplyReader:
     """Octets in, whole replies out.
 
-    Lines may end with LF alone, and text may hold any octet; the code decides, so a reply whose lines
-    have different codes is none.
+    Lines may end with LF alone, and text may hold any octet; the code decides, so a reply whose
+    lines have different codes is none.
 
-    @ivar fault: what the peer sent that is no reply, or too much of one; it is not read any further.
+    @ivar fault: what the peer sent that is no reply, or too much of one; it is not read any
+        further.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -80,8 +81,8 @@ class ReplyReader:
 class DotStuffer:
     """A message's octets in, the same with dots at the beginning of lines doubled out.
 
-    The end of the message is held back until L{finish}, so that the last line end leaves in one piece
-    with the dot behind it.
+    The end of the message is held back until L{finish}, so that the last line end leaves in one
+    piece with the dot behind it.
     """
 
     def __init__(self) -> None:
@@ -111,8 +112,8 @@ class DotStuffer:
 class DotReader:
     """What follows 354 in, the message without its doubled dots out, up to the end of data.
 
-    Only CRLF, dot, CRLF ends a message.  A CR or an LF that stands alone is either noted, for a refusal
-    after the end of data, or made a CRLF; it never ends a line that a dot could begin.
+    Only CRLF, dot, CRLF ends a message.  A CR or an LF that stands alone is either noted, for a
+    refusal after the end of data, or made a CRLF; it never ends a line that a dot could begin.
 
     @ivar bare: whether one was seen.
     """
@@ -142,8 +143,8 @@ class DotReader:
         return self._decode(seen[: len(seen) - keep]), None
 
     def _decode(self, octets: bytes) -> bytes:
-        # A CR is never the last octet here, and an LF never the first of a pair: the end of what has
-        # come is held back while it may begin CRLF, dot, CRLF.
+        # A CR is never the last octet here, and an LF never the first of a pair: the end of what
+        # has come is held back while it may begin CRLF, dot, CRLF.
         octets = octets.replace(b"\r\n.", b"\r\n")
         pairs = octets.count(b"\r\n")
         if octets.count(b"\n") != pairs or octets.count(b"\r") != pairs:

@@ -1,0 +1,2 @@
+# -*- test-case-name: tests.relay.smtp -*-
+"""Relays that speak SMTP or LMTP."""
