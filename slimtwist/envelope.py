@@ -20,7 +20,8 @@ from slimtwist.content import Content
 _ENVID: Final = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2}){1,100}\Z")
 _BODIES: Final = (None, "7BIT", "8BITMIME")
 _RETURNS: Final = (None, "FULL", "HDRS")
-_ID: Final = re.compile(r"[-_.0-9A-Za-z]{1,64}\Z")
+# Fit to name a file, and to be an argument of a program.
+_ID: Final = re.compile(r"[0-9A-Za-z][-_.0-9A-Za-z]{0,63}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Envelope:
         if not self.recipients:
             raise ValueError("an envelope needs at least one recipient")
         if not _ID.match(self.id):
-            raise ValueError(f"id {self.id[:80]!a} is not 1 to 64 letters, digits and -_.")
+            raise ValueError(f"id {self.id[:80]!a} is not 1 to 64 letters, digits, -_.")
         if self.body not in _BODIES or self.ret not in _RETURNS:
             raise ValueError(f"{self.body!a} is no BODY, or {self.ret!a} no RET")
         if self.envid is not None and not _ENVID.match(self.envid):
@@ -110,6 +111,6 @@ class Envelope:
         @param positions: counted from 0, in the order wanted.
         @raise IndexError: there is no such recipient.
         """
-        if positions and min(positions) < 0:
+        if min(positions, default=0) < 0:
             raise IndexError(f"there is no recipient {min(positions)}")
         return replace(self, recipients=tuple(self.recipients[i] for i in positions))

@@ -85,7 +85,7 @@ class EnvelopeTests(SynchronousTestCase):
 
     def test_id_is_safe(self) -> None:
         """An id names files, log lines and headers, and is syntax in none (L5)."""
-        for text in ("", "a b", "a\n", "a/b", "ü", "a" * 65, "<a>", "a;b", "a\0"):
+        for text in ("", "a b", "a\n", "a/b", "ü", "a" * 65, "<a>", "a;b", "a\0", "..", "-f"):
             self.assertRaises(ValueError, replace, envelope(), id=text)
 
     def test_envid(self) -> None:
@@ -125,6 +125,23 @@ class EnvelopeTests(SynchronousTestCase):
         self.assertFalse(made.needs_smtputf8)
         self.assertEqual([True, False], [r.address.needs_smtputf8 for r in made.recipients])
 
+    def test_words(self) -> None:
+        """BODY and RET are the words of their RFCs: they stand in MAIL as they are (L5)."""
+        for changes in (
+            {"body": "8bitmime"},
+            {"body": "BINARYMIME"},
+            {"body": "7BIT SMTPUTF8"},
+            {"body": ""},
+            {"ret": "full"},
+            {"ret": "FULL\r\nRCPT TO:<evil@example.com>"},
+            {"ret": ""},
+        ):
+            self.assertRaises(ValueError, replace, envelope(), **changes)
+        for body in ("7BIT", "8BITMIME", None):
+            self.assertEqual(body, replace(envelope(), body=body).body)
+        for ret in ("FULL", "HDRS", None):
+            self.assertEqual(ret, replace(envelope(), ret=ret).ret)
+
 
 class SubsetTests(SynchronousTestCase):
     """A message can be split by recipients."""
@@ -143,8 +160,9 @@ class SubsetTests(SynchronousTestCase):
         self.assertEqual(made, made.subset(range(3)))
 
     def test_no_such_recipient(self) -> None:
-        """A position behind the last is an error."""
-        self.assertRaises(IndexError, envelope(2).subset, [0, 2])
+        """A position behind the last or before the first is an error: neither is in a report."""
+        for positions in ([0, 2], [-1], [0, -2]):
+            self.assertRaises(IndexError, envelope(2).subset, positions)
 
     def test_nobody(self) -> None:
         """A subset of nobody is no envelope."""
