@@ -64,10 +64,7 @@ class Server(Protocol):
 
 def _shuffled_ports() -> Iterator[int]:
     """Yield each port once, in an order that differs from one test run to the next."""
-    ports = list(range(#: Debian's user nobody, who owns what is delivered.
-NOBODY = 65534
-
-_FIRST_PORT, _LAST_PORT))
+    ports = list(range(_FIRST_PORT, _LAST_PORT))
     random.SystemRandom().shuffle(ports)
     yield from ports
 
