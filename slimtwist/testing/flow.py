@@ -182,6 +182,11 @@ class Flow:
         """Answer whatever is sent from now on with a reset, as a closed socket does."""
         self._answering = True
 
+    def close_reader(self) -> None:
+        """Let sending fail from now on: on a UNIX socket the sender sees at once that none reads."""
+        self._finished = True
+        self._source.room_made()
+
     def swallow(self) -> None:
         """Let whatever is sent from now on vanish."""
         self._swallowing = True

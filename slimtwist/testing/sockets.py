@@ -223,7 +223,7 @@ class StreamSocket(MemorySocket):
                 octets = octets[:size]
             self.incoming.taken(len(octets))
             return octets
-        if self._ended:
+        if self._ended and not self._error:
             return b""
         raise failure(self._take_error() or errno.EAGAIN)
 
@@ -256,21 +256,26 @@ class StreamSocket(MemorySocket):
             self.outgoing.finish()
 
     def close(self) -> None:
-        """Close; with octets unread, or lingering for no time, that is a reset."""
+        """Close; with octets unread, or lingering for no time (TCP only), that is a reset."""
         if self.closed:
             return
         super().close()
         if self.connected and not self._broken:
-            linger = self.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER)
-            if self._inbox or linger == _RESET_ON_CLOSE:
+            if self._inbox or self._lingers():
                 self.outgoing.reset()
             else:
                 self.outgoing.finish()
+            if self.family == socket.AF_UNIX:
+                self.incoming.close_reader()
+
+    def _lingers(self) -> bool:
+        linger = self.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER)
+        return linger == _RESET_ON_CLOSE and self.family != socket.AF_UNIX
 
     def abort(self) -> None:
         """Reset the connection."""
-        self.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self.close()
+        super().close()
+        self.outgoing.reset()
 
     # What the flows tell.
 
@@ -291,7 +296,8 @@ class StreamSocket(MemorySocket):
         """Note that the connection is no more; what arrived before can still be read."""
         if not self._broken:
             self._broken = True
-            self._error = 0 if self._ended else errno.ECONNRESET
+            seen = self._ended and self.family != socket.AF_UNIX
+            self._error = 0 if seen else errno.ECONNRESET
             self._network.wake(self)
 
     def room_made(self) -> None:
