@@ -21,6 +21,7 @@ REPLY_LINE: Final = 512
 
 _ONE_LINE: Final = re.compile(r"([2-5]\d\d)(?: ([245]\.\d{1,3}\.\d{1,3}))?(?: (.*))?\Z", re.ASCII)
 _ENHANCED: Final = re.compile(r"([245])(\.\d{1,3}\.\d{1,3})(?: |\Z)", re.ASCII)
+_CLASSES: Final = re.compile(r"([245])\d\d \1\.\d{1,3}\.\d{1,3}\Z", re.ASCII)
 _SPACES: Final = str.maketrans("\t\xa0", "  ")
 
 
@@ -31,7 +32,8 @@ class Reply:
     @ivar code: from 200 to 599.
     @ivar enhanced: such as C{5.1.1}; its class is the code's; empty for 3yz.
     @ivar lines: the text of each line without codes, printable; may be empty.
-    @raise ValueError: the code is out of range, the enhanced code of another class.
+    @raise ValueError: the code is out of range, the enhanced code is none or of another class, or
+        a text is not printable.
     """
 
     code: int
@@ -39,11 +41,13 @@ class Reply:
     lines: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check the codes; texts are checked where they come in."""
+        """Check that the reply is one, and stays one wherever it is written."""
         if not 200 <= self.code <= 599:
             raise ValueError(f"reply code {self.code} is not from 200 to 599")
-        if self.enhanced and self.enhanced[0] != str(self.code)[0]:
-            raise ValueError(f"{self.enhanced} cannot go with {self.code} (RFC 2034 4)")
+        if self.enhanced and not _CLASSES.match(f"{self.code} {self.enhanced}"):
+            raise ValueError(f"{self.enhanced!a} cannot go with {self.code} (RFC 2034 4)")
+        if not all(map(str.isprintable, self.lines)):
+            raise ValueError(f"text of a reply is not printable: {self.text[:80]!a}")
 
     @classmethod
     def parse(cls, text: str) -> Reply:
@@ -66,15 +70,14 @@ class Reply:
         @param octets: all lines with their codes and line ends, checked by the reply reader.
         """
         code = int(octets[:3])
-        texts = [
-            printable(line[4:].decode(errors="replace"))
-            for line in octets[: 2 * STORED_TEXT].splitlines()[:STORED_LINES]
-        ]
-        found = _ENHANCED.match(texts[0]) if texts else None
-        if found is None or (code < 400 and code >= 300):
+        lines = octets[: 2 * STORED_TEXT].removesuffix(b"\r\n").split(b"\r\n")[:STORED_LINES]
+        texts = [printable(line[4:].decode(errors="replace")) for line in lines]
+        found = _ENHANCED.match(texts[0])
+        if found is None or 300 <= code < 400:
             return cls(code, _plain(code), _bounded(texts))
-        prefix, enhanced = found[0], f"{code // 100}{found[2]}"
-        return cls(code, enhanced, _bounded([text.removeprefix(prefix) for text in texts]))
+        sent = found[1] + found[2]
+        texts = [_without(sent, text) for text in texts]
+        return cls(code, f"{code // 100}{found[2]}", _bounded(texts))
 
     @property
     def text(self) -> str:
@@ -132,6 +135,11 @@ def printable(text: str) -> str:
 
 def _plain(code: int) -> str:
     return "" if 300 <= code < 400 else f"{code // 100}.0.0"
+
+
+def _without(enhanced: str, text: str) -> str:
+    first, _, rest = text.partition(" ")
+    return rest if first == enhanced else text
 
 
 def _bounded(texts: list[str]) -> tuple[str, ...]:

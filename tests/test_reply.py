@@ -55,7 +55,18 @@ class ParseTests(SynchronousTestCase):
 
     def test_malformed(self) -> None:
         """What is no reply is a readable ValueError."""
-        for text in ("", "ok", "25", "2500", "150 x", "600 x", "250x", "250\tx", "-50 x", "٢٥٠ x"):
+        for text in (
+            "",
+            "ok",
+            "25",
+            "2500",
+            "150 x",
+            "600 x",
+            "250x",
+            "250\tx",
+            "-50 x",
+            "\u0662\u0665\u0660 x",
+        ):
             error = self.assertRaises(ValueError, Reply.parse, text)
             self.assertTrue(str(error).isprintable())
         self.assertRaises(ValueError, Reply.parse, "250 a\nb")
@@ -165,6 +176,18 @@ class ReceivedTests(SynchronousTestCase):
         self.assertTrue(all(text.startswith(b"%d" % code) for text in [reply.encode()]))
         decoded(reply.encode())
 
+    def test_cr_in_text(self) -> None:
+        """A CR within a line is a character like any other: no text is lost behind it (L11)."""
+        self.assertEqual(("user?unknown",), received(b"550 user\runknown").lines)
+        self.assertEqual(("a?", "?b"), received(b"550-a\r", b"550 \rb").lines)
+
+    def test_enhanced_code_of_a_line(self) -> None:
+        """Of further lines, only the same enhanced code is taken off, whole and with its space."""
+        reply = received(b"550-5.1.1", b"550-5.1.1 a", b"550-5.1.10 b", b"550 5.1.2 c")
+        self.assertEqual(Reply(550, "5.1.1", ("", "a", "5.1.10 b", "5.1.2 c")), reply)
+        reply = received(b"550-5.1.1 a", b"550 5.1.1")
+        self.assertEqual(Reply(550, "5.1.1", ("a", "")), reply)
+
 
 class EncodeTests(SynchronousTestCase):
     """A reply can be sent on."""
@@ -247,3 +270,24 @@ class ReplyTests(SynchronousTestCase):
         for text in ("", "abc", "größe €", "{0} %s"):
             self.assertEqual(text, printable(text))
         self.assertEqual("a b c?d?e", printable("a\tb\xa0c\nd\ud800e"))
+
+    def test_text_is_checked(self) -> None:
+        """A reply with a text that is not printable cannot be built: it would be two (L5)."""
+        for lines in (("a\r\n250 ok",), ("a", "b\n"), ("\x1b[2J",), ("\u202e",), ("a\tb",)):
+            self.assertRaises(ValueError, Reply, 550, "5.0.0", lines)
+
+    def test_enhanced_is_checked(self) -> None:
+        """An enhanced code is three numbers, of the code's class, and none for 3yz (RFC 3463 2)."""
+        for code, enhanced in (
+            (250, "2"),
+            (250, "2.0"),
+            (250, "2.0.0.0"),
+            (250, "2.0.0\r\n550 x"),
+            (250, "2.0.0\n"),
+            (250, "2.x.0"),
+            (250, "2.1000.0"),
+            (250, "5.0.0"),
+            (354, "3.0.0"),
+            (250, "2.\u0660.0"),
+        ):
+            self.assertRaises(ValueError, Reply, code, enhanced)
