@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from slimtwist.testing.flow import Cut
+from slimtwist.testing.network import Attempt, Fate, Wire
 from slimtwist.testing.reactor import MemoryReactor
 from slimtwist.testing.script import ScriptedPeer
 from slimtwist.testing.steps import (
@@ -22,15 +24,20 @@ from slimtwist.testing.steps import (
     Wait,
     drip,
 )
+from slimtwist.testing.tls import Handshake
 
 __all__ = [
+    "Attempt",
     "Body",
     "Call",
     "Close",
+    "Cut",
     "Deafen",
     "Ended",
     "Expect",
+    "Fate",
     "HalfClose",
+    "Handshake",
     "MemoryReactor",
     "Octets",
     "Reset",
@@ -40,5 +47,6 @@ __all__ = [
     "Stall",
     "StartTls",
     "Wait",
+    "Wire",
     "drip",
 ]

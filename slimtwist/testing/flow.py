@@ -183,7 +183,7 @@ class Flow:
         self._answering = True
 
     def close_reader(self) -> None:
-        """Let sending fail from now on: on a UNIX socket the sender sees at once that none reads."""
+        """Let sending fail from now on: the sender of a UNIX socket sees that nobody reads."""
         self._finished = True
         self._source.room_made()
 

@@ -160,9 +160,13 @@ class World:
 class InMemory(World):
     """The in-memory network."""
 
+    def new_reactor(self) -> MemoryReactor:
+        """Return the reactor for a test."""
+        return MemoryReactor()
+
     def run_async(self, body: Coroutine[Deferred[Any], Any, None]) -> None:
         """Run a test's body, and check that nothing is left."""
-        self.reactor = MemoryReactor()
+        self.reactor = self.new_reactor()
         self.reactor.wait(Deferred.fromCoroutine(body))
         self.reactor.flush()
         assert not self.reactor.leftovers(), self.reactor.leftovers()
