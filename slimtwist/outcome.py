@@ -87,14 +87,16 @@ class Report:
     def merge(cls, parts: Iterable[tuple[Sequence[int], Report]]) -> Report:
         """Put the reports of split envelopes together.
 
-        @param parts: the positions that went into L{Envelope.subset}, with the report on them.
+        @param parts: the positions that were given to
+            L{subset<slimtwist.envelope.Envelope.subset>}, each time with the report on them.
         @raise ValueError: a position is missing, occurs twice, or has no outcome.
         """
         merged: dict[int, Outcome] = {}
         for positions, report in parts:
             for position, outcome in zip(positions, report.outcomes, strict=True):
-                if merged.setdefault(position, outcome) is not outcome:
+                if position in merged:
                     raise ValueError(f"two outcomes for recipient {position}")
+                merged[position] = outcome
         if sorted(merged) != list(range(len(merged))):
             raise ValueError(f"recipients {sorted(merged)} are not all from 0 on")
         return cls(tuple(merged[position] for position in range(len(merged))))

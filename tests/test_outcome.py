@@ -124,8 +124,8 @@ class MergeTests(SynchronousTestCase):
             self.assertRaises(ValueError, Report.merge, parts)
 
     def test_twice(self) -> None:
-        """Two outcomes for one recipient are an error."""
-        for second in (FAILED, Outcome.of(Reply.parse("250 other"))):
+        """Two outcomes for one recipient are an error, be they one and the same."""
+        for second in (FAILED, Outcome.of(Reply.parse("250 ok")), DELIVERED):
             parts = [((0,), Report((DELIVERED,))), ((0,), Report((second,)))]
             self.assertRaises(ValueError, Report.merge, parts)
         self.assertRaises(ValueError, Report.merge, [((0, 0), Report((DELIVERED, FAILED)))])
