@@ -10,13 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from OpenSSL.crypto import X509, X509StoreFlags
-from twisted.internet.ssl import (
-    Certificate,
-    CertificateOptions,
-    platformTrust,
-    trustRootFromCertificates,
-)
+from OpenSSL.crypto import X509StoreFlags
+from twisted.internet.ssl import CertificateOptions, platformTrust
 
 from slimtwist.smtp.pem import Identity, TrustAnchors
 
@@ -59,15 +54,14 @@ class Contexts:
 def _verifying(identity: Identity | None, trust: TrustAnchors | None) -> CertificateOptions:
     if trust is None:
         return _make(identity, platformTrust())
-    anchors = [Certificate(X509.from_cryptography(one)) for one in trust.certificates]
-    options = _make(identity, trustRootFromCertificates(anchors))
+    options = _make(identity, trust.root)
     if (store := options.getContext().get_cert_store()) is not None:
         # An anchor need not have signed itself: who names a certificate here trusts that one.
         store.set_flags(X509StoreFlags.PARTIAL_CHAIN)
     return options
 
 
-def _make(identity: Identity | None, trust_root: Any) -> CertificateOptions:  # noqa: ANN401 - Twisted's is private
+def _make(identity: Identity | None, trust_root: Any) -> CertificateOptions:  # noqa: ANN401 - Twisted's interface is private
     if identity is None:
         return CertificateOptions(trustRoot=trust_root)
     return identity.options(trust_root)

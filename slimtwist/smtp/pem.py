@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 from OpenSSL.crypto import X509, PKey
-from twisted.internet.ssl import CertificateOptions
+from twisted.internet.ssl import Certificate, CertificateOptions, trustRootFromCertificates
 
 from slimtwist.smtp.secret import read_file, read_secret
 
@@ -47,6 +47,13 @@ class TrustAnchors:
         @raise ValueError: the file cannot be read, or holds no certificate.
         """
         return cls(tuple(_certificates(path, read_file(path))))
+
+    @property
+    def root(self) -> Any:  # noqa: ANN401 - Twisted's interface is private
+        """Twisted's form of it: what C{trustRoot} takes."""
+        return trustRootFromCertificates(
+            Certificate(X509.from_cryptography(one)) for one in self.certificates
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ class Identity:
             raise ValueError(f"{os.fspath(path)}: the private key belongs to no certificate in it")
         return cls((own, *(one for one in certificates if one != own)), key)
 
-    def options(self, trust_root: Any = None) -> CertificateOptions:  # noqa: ANN401 - Twisted's is private
+    def options(self, trust_root: Any = None) -> CertificateOptions:  # noqa: ANN401 - likewise
         """Return Twisted's form of it, for one side of connections with TLS 1.2 and later.
 
         @param trust_root: what peers are believed by; L{None} to believe anybody.

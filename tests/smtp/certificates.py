@@ -65,12 +65,14 @@ def issue(
     days: tuple[int, int] = (-1, 30),
     usage: x509.ObjectIdentifier | None = SERVER,
     permitted: str | None = None,
+    raw: bytes = b"",
 ) -> Issued:
     """Return a certificate, self-signed where there is no issuer.
 
     @param authority: what basicConstraints says; L{None} for no such extension.
     @param days: from when to when it is valid, counted from now.
     @param permitted: the domain that it may issue for.
+    @param raw: the whole of subjectAltName, in DER.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
@@ -91,6 +93,9 @@ def issue(
     ]
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    if raw:
+        names_oid = x509.SubjectAlternativeName.oid
+        builder = builder.add_extension(x509.UnrecognizedExtension(names_oid, raw), critical=False)
     if authority is not None:
         constraints = x509.BasicConstraints(ca=authority, path_length=None)
         builder = builder.add_extension(constraints, critical=True)

@@ -142,8 +142,11 @@ class CertificateNamesTests(SynchronousTestCase):
         """Extensions that make no sense are a ValueError."""
         good = issue("a.example").certificate
         octets = good.public_bytes(Encoding.DER)
-        broken = x509.load_der_x509_certificate(octets.replace(b"a.example", b"a.ex\xff\xffple"))
-        self.assertRaises(ValueError, CertificateNames.of, broken)
+        broken = octets.replace(b"a.example", b"a.ex\xff\xffple")
+        unheard = issue(raw=b"\x30\x02\xa3\x00").certificate  # an X.400 address
+        for made in (x509.load_der_x509_certificate(broken), unheard):
+            error = self.assertRaises(ValueError, CertificateNames.of, made)
+            self.assertTrue(str(error).startswith("certificate cannot be read: "))
 
     def test_text(self) -> None:
         """A few names are quoted, and the others counted; none at length."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from cryptography.x509 import load_pem_x509_certificate
 from OpenSSL.crypto import X509
@@ -179,6 +180,10 @@ class NameTests(_Certificates):
         """TLS-12: NUL in a name; the text stays one printable line."""
         made = issue(f"{HOST}\0.evil.org", issuer=self.root)
         self.wrong(made, f"{HOST}?.evil.org")
+        policy = TlsPolicy(TlsMode.VERIFY, trust=self.root.trust)
+        lost = shake(made.identity.options(), policy.creator(HOST)).client.lost
+        assert lost is not None
+        self.assertTrue(str(lost.value).isprintable())
 
     def test_address(self) -> None:
         """TLS-12: an address is proved by an IP name, not by a DNS name that looks like it."""
@@ -229,16 +234,10 @@ class CallbackTests(SynchronousTestCase):
         """Return the answer about a certificate."""
         policy = TlsPolicy(TlsMode.VERIFY, trust=issue().trust)
         connected = shake(b"", policy.creator(HOST))
-        protocol = connected.client.transport
-        assert isinstance(protocol, TLSMemoryBIOProtocol)
+        protocol = cast(TLSMemoryBIOProtocol, connected.client.transport)
         verification = Verification(Reference.parse(HOST), protocol)
-        answer = verification(
-            connected.client_side,
-            certificate(),
-            code,
-            depth,
-            int(code == 0),
-        )
+        shown = cast(X509, certificate())
+        answer = verification(connected.client_side, shown, code, depth, int(code == 0))
         connected.pump.flush()
         self.text = connected.refused
         return answer
