@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from slimtwist.smtp.secret import read_file, read_secret
@@ -15,30 +15,26 @@ class SecretTests(SynchronousTestCase):
     """What is read, and what is said about it."""
 
     def setUp(self) -> None:
-        """Make a file and listen to the log."""
+        """Make a file."""
         self.path = Path(self.mktemp())
         self.path.write_bytes(b"secret\n")
-        self.events: list[LogEvent] = []
-        globalLogPublisher.addObserver(self.events.append)
-        self.addCleanup(globalLogPublisher.removeObserver, self.events.append)
-
-    def warnings(self) -> list[str]:
-        """Return the files that were warned about."""
-        return [event["path"] for event in self.events if event["log_level"].name == "warn"]
 
     def test_private(self) -> None:
         """A file that its owner, or his group, may read is read without a word."""
-        for mode in (0o600, 0o640):
-            self.path.chmod(mode)
-            self.assertEqual(read_secret(str(self.path)), b"secret\n")
-        self.assertEqual(self.warnings(), [])
+        with capturedLogs() as events:
+            for mode in (0o600, 0o640):
+                self.path.chmod(mode)
+                self.assertEqual(read_secret(str(self.path)), b"secret\n")
+        self.assertEqual(events, [])
 
     def test_public(self) -> None:
         """A file that everybody may read is read with a warning, which does not quote it."""
         self.path.chmod(0o644)
-        self.assertEqual(read_secret(self.path), b"secret\n")
-        self.assertEqual(self.warnings(), [str(self.path)])
-        self.assertNotIn("secret\n", repr(self.events))
+        with capturedLogs() as events:
+            self.assertEqual(read_secret(self.path), b"secret\n")
+        (event,) = events
+        self.assertEqual((event["log_level"], event["path"]), (LogLevel.warn, str(self.path)))
+        self.assertNotIn("secret\n", repr(event))
 
     def test_unreadable(self) -> None:
         """A file that cannot be read is named, with the fault."""

@@ -189,6 +189,7 @@ class ResumptionTests(SynchronousTestCase):
             server, _ = self.server(version)
             creator = TlsPolicy().creator(HOST)
             session = shake(server, creator).client_side.get_session()
+            assert session is not None
             connected = shake(server, _Resuming(creator, session))
             self.assertTrue(cast(PythonServer, connected.server).tls.session_reused)
 
