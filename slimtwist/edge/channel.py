@@ -3,8 +3,8 @@
 
 A L{Channel} is the Twisted side of a server's dialogue.  The dialogue itself is a coroutine that
 takes one command after the other, so no command is looked at before the reply to the one before is
-known.  The channel gathers replies into few writes, bounds what waits in either direction, and keeps
-time.
+known.  The channel gathers replies into few writes, bounds what waits in either direction, and
+keeps time.
 
 Sources: RFC 5321 4.5.3.2.7 (server time-out), RFC 2920 (pipelining).
 """
@@ -130,6 +130,7 @@ class Channel(Protocol):
             self._received = self._required = 0
             self._command.set(self._timeouts.body_grace)
             await self._more()
+            self._command.set(self._timeouts.command)
         else:
             self._input.feed(rest)
 
@@ -148,6 +149,7 @@ class Channel(Protocol):
         finally:
             self._pending = None
             self._check_presence()
+            self._command.set(self._timeouts.command)
 
     def start_tls(self, certificate: Certificate) -> None:
         """Begin a TLS handshake."""

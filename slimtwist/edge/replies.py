@@ -82,6 +82,17 @@ BROKEN: Final = wire("421 4.3.0 internal error")
 NOT_SMTP: Final = wire("421 4.7.0 this is a mail service")
 EARLY_TALKER: Final = wire("554 5.7.0 wait for the greeting")
 
+NO_AUTH: Final = wire("503 5.5.1 AUTH is not available")
+AUTH_TWICE: Final = wire("503 5.5.1 authenticated before")
+AUTH_IN_TRANSACTION: Final = wire("503 5.5.1 not while a message is under way")
+AUTH_IN_CLEAR: Final = wire("538 5.7.11 start TLS first")
+UNKNOWN_MECHANISM: Final = wire("504 5.5.4 mechanism not recognized")
+BAD_AUTH: Final = wire("501 5.5.2 malformed response")
+AUTH_ABORTED: Final = wire("501 5.7.0 authentication aborted")
+AUTH_FAILED: Final = wire("535 5.7.8 authentication failed")
+AUTH_TROUBLE: Final = wire("454 4.7.0 cannot authenticate now")
+TOO_MANY_FAILURES: Final = wire("421 4.7.0 too many failed authentications")
+
 INJECTION: Final = wire("503 5.5.1 nothing may follow STARTTLS")
 IN_TLS: Final = wire("503 5.5.1 TLS has been started")
 
