@@ -32,7 +32,7 @@ class ServerCase(TestCase):
     @cvar timeout: after how many seconds a test fails.
     """
 
-    timeout = 60
+    timeout: float = 60.0
 
     def setUp(self) -> None:
         """Have the logs of the servers added to whatever the test method fails with."""
@@ -51,14 +51,13 @@ class ServerCase(TestCase):
         return lambda: maybeDeferred(method).addErrback(self._tell)
 
     def _tell(self, failure: Failure) -> Failure:
-        """Return a failure of the same kind that holds the logs as well."""
+        """Fail in the same way and at the same place, with the logs as well."""
         if not self._servers or failure.check(SkipTest):
             return failure
         error = self.failureException if failure.check(self.failureException) else TestErredError
         text = f"{type(failure.value).__qualname__}: {failure.getErrorMessage()}"
-        told = Failure(error("\n\n".join([text, *map(_shown, self._servers)])))
-        told.frames = failure.frames
-        return told
+        told = error("\n\n".join([text, *map(_shown, self._servers)]))
+        raise told.with_traceback(failure.tb) from None
 
 
 def _shown(server: Server) -> str:

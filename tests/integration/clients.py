@@ -129,10 +129,12 @@ def smtp_source(
     @param recipients: how many in each message.
     @param sessions: how many at the same time.
     @param length: of the body, in octets: lines of 80 octets, their CRLF included.
-    @param octets: the message instead of one made up, with CRLF line ends.
+    @param octets: the message instead of one made up, with CRLF line ends. The last line must be
+        empty, since smtp-source always sends one, and there may be no NUL, which it cannot send.
     @param keep_connection: send the next message over the same connection.
     @param go_on: do not end at a reply that is not positive.
     @param arguments: any others.
+    @raise ValueError: smtp-source would not send C{octets} as they are.
     """
     switches = {
         "-f": sender,
@@ -157,5 +159,7 @@ async def _source(
 ) -> Finished:
     if octets is None:
         return await run("smtp-source", *options, where, within=within)
-    with _file(octets.replace(b"\r\n", b"\n")) as path:
+    if not octets.endswith(b"\r\n\r\n") or b"\0" in octets:
+        raise ValueError("smtp-source ends a message with an empty line, and a line at a NUL")
+    with _file(octets.replace(b"\r\n", b"\n").removesuffix(b"\n")) as path:
         return await run("smtp-source", *options, "-F", str(path), where, within=within)

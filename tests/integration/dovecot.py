@@ -11,7 +11,8 @@ LOGIN, CRAM-MD5, SCRAM-SHA-256 with passwords, XOAUTH2 and OAUTHBEARER with an a
 form of a JWT; one that expired or has a false signature it refuses.
 
 Messages are stored with CRLF line ends. What Dovecot alters by itself, as C{test_dovecot} measures
-it: it puts a Return-Path before the message; NULs become 0x80; a bare LF becomes CRLF.
+it: it puts a Return-Path before the message, and a bare LF becomes CRLF. Bare CRs, NULs and 8-bit
+octets stay.
 """
 
 from __future__ import annotations

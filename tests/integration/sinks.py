@@ -5,7 +5,8 @@ It speaks no TLS, and it offers AUTH but checks nothing.
 
 By default it writes down every transaction that came to its end of data, before it replies, and
 L{SmtpSink.messages} reads them back octet for octet. What it alters, as C{test_sinks} measures it:
-a bare LF and a CRLF cannot be told apart.
+it drops every CR, and takes every LF for a
+line end, so that a bare CR or LF cannot be told from none and from CRLF.
 """
 
 from __future__ import annotations
@@ -101,6 +102,8 @@ class SmtpSink:
         where = f"unix:{self.socket}" if self.socket else f"inet:{self.address}:{self.port}"
         command = [program("smtp-sink"), *user, *self._switches.arguments(), where, _BACKLOG]
         self._process.start(command, self._listens)
+        if self.socket:
+            self.socket.chmod(0o666)
 
     def _listens(self) -> bool:
         if self.socket:

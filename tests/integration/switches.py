@@ -57,7 +57,7 @@ class Switches:
     hang_up_421: Sequence[str] = field(default=(), metadata={"switch": "-Q"})
     #: Commands that are refused with 4yz. Turns PIPELINING off.
     reject_softly: Sequence[str] = field(default=(), metadata={"switch": "-r"})
-    #: Change the root directory, as root.
+    #: Change the root directory, as root; C{dump_each} is then below it, or has to be None.
     root: str | None = field(default=None, metadata={"switch": "-R"})
     #: Commands that it logs to syslog.
     logged: Sequence[str] = field(default=(), metadata={"switch": "-s"})

@@ -14,13 +14,14 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.trial.unittest import FailTest
 
 _POLL = 0.02
 
 _Found = TypeVar("_Found")
 
 
-class NotInTimeError(AssertionError):
+class NotInTimeError(FailTest):
     """What a test waits for did not happen."""
 
 
