@@ -43,6 +43,7 @@ def log_attempt(
             sender=str(envelope.sender),
             recipient=str(recipient.address),
             relay=relay,
+            client=envelope.client.ip,
             peer=outcome.host,
             tls=outcome.tls,
             code=outcome.reply.code,

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
@@ -205,6 +206,8 @@ class Channel(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell the dialogue, and forget everything."""
+        if not reason.check(ConnectionDone):
+            self._log.debug("a client was lost: {why}", why=reason.getErrorMessage())
         self._closing = True
         self._leave()
         self._command.cancel()
@@ -219,6 +222,8 @@ class Channel(Protocol):
     def resumeProducing(self) -> None:
         """Go on."""
         self._blocked = False
+        if len(self._input) <= self._limits.unsent:
+            self._unpause()
         if self._wake is not None and self._receive is None:
             self._resume()
 
@@ -232,9 +237,7 @@ class Channel(Protocol):
         self.flush()
         self._check_presence()
         self._wake = Deferred()
-        if self._paused and not self._blocked:
-            self._paused = False
-            self.transport.resumeProducing()
+        self._unpause()
         await self._wake
 
     def _resume(self) -> None:
@@ -246,6 +249,11 @@ class Channel(Protocol):
         if not self._paused and not self._closing:
             self._paused = True
             self.transport.pauseProducing()
+
+    def _unpause(self) -> None:
+        if self._paused and not self._blocked and not self._closing:
+            self._paused = False
+            self.transport.resumeProducing()
 
     def _check_presence(self) -> None:
         if self._gone:

@@ -128,6 +128,8 @@ def chunk(argument: bytes) -> tuple[int, bool]:
 
     @raise Refusal: it is malformed; fatal, since nobody knows how many octets follow.
     """
+    if not argument:
+        raise Refusal(MISSING_ARGUMENT)
     if (match := _CHUNK.match(argument)) is None:
         raise Refusal(BAD_CHUNK, fatal=True)
     return int(match[1]), match[2] is not None

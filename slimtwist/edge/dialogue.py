@@ -111,6 +111,7 @@ class Dialogue:
         return hello(self._setting.runtime.hostname, keywords)
 
     def helo(self, argument: bytes) -> bytes:
+        """Greet a client of the old kind."""
         self._meet(argument, esmtp=False)
         return hello(self._setting.runtime.hostname, ())
 

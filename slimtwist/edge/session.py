@@ -64,7 +64,10 @@ class Session:
         try:
             await self._greet()
             while not self._over:
-                await self._turn()
+                if self._stopping and not self._dialogue.transaction.active:
+                    self._end(STOPPING)
+                else:
+                    await self._turn()
         finally:
             self._dialogue.forget()
 
@@ -94,8 +97,6 @@ class Session:
             self._refuse(refusal)
         else:
             self._say(verb, reply)
-        if self._stopping and not self._dialogue.transaction.active and not self._over:
-            self._end(STOPPING)
 
     @property
     def _longest(self) -> int:

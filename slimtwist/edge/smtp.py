@@ -42,6 +42,7 @@ class SmtpEdgeFactory(Factory):
         self._setting = Setting.of(runtime, queue, options)
         self._options = options
         self._sessions: dict[Channel, Session | None] = {}  # None for who was turned away
+        self._clients = 0
         self._addresses: Counter[str | None] = Counter()
         self._stopping = False
         self._empty = Latch()
@@ -83,16 +84,22 @@ class SmtpEdgeFactory(Factory):
             channel.say(TOO_MANY_CLIENTS)
         else:
             session = self._sessions[channel] = Session(self._setting, channel)
+            self._clients += 1
             self._addresses[ip] += 1
             try:
                 await session.converse()
             finally:
-                self._addresses[ip] -= 1
-                self._addresses += Counter()  # forgets who has none
+                self._forget(ip)
+
+    def _forget(self, ip: str | None) -> None:
+        self._clients -= 1
+        self._addresses[ip] -= 1
+        if not self._addresses[ip]:
+            del self._addresses[ip]
 
     def _crowded(self, ip: str | None) -> bool:
         limits = self._options.limits
-        if self._addresses.total() >= limits.clients:
+        if self._clients >= limits.clients:
             return True
         return not is_local(ip) and self._addresses[ip] >= limits.clients_per_address
 

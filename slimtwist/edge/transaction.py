@@ -132,7 +132,9 @@ class Transaction:
             self._check_addressed()
             body = self._body or self._begin()
         except Refusal:
+            self._channel.limit_transaction(self._options.timeouts.transaction)
             await self._channel.receive(counted(size, len))
+            self._channel.limit_transaction(None)
             raise
         await self._channel.receive(counted(size, self._chunk_taker(body)))
         if last:
