@@ -18,6 +18,7 @@ _REPLY_LINE: Final = re.compile(rb"[2-5][0-9][0-9](?:([ -])[^\n]*)?\Z", re.DOTAL
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 _LINE_ENDS: Final = (b"\r\n", b"\r", b"\n")
 _END: Final = b"\r\n.\r\n"
+_TOO_LONG: Final = "a reply line is too long"
 
 
 class ReplyReader:
@@ -45,25 +46,30 @@ class ReplyReader:
 
     def feed(self, octets: bytes) -> list[bytes]:
         """Take octets, return the replies that they complete, each with its codes and line ends."""
-        *lines, self._rest = (self._rest + octets).split(b"\n")
+        if self.fault:
+            return []
+        *lines, rest = (self._rest + octets).split(b"\n")
+        self._rest = b""
         replies = []
         for line in lines:
             if (reply := self._line(line.removesuffix(b"\r"))) is not None:
                 replies.append(reply)
             if self.fault:
                 return replies
-        if len(self._rest) > self._limits.reply_line:
-            self.fault = "a reply line is too long"
+        if len(rest.removesuffix(b"\r")) > self._limits.reply_line:
+            self.fault = _TOO_LONG
+        else:
+            self._rest = rest
         return replies
 
     def _line(self, line: bytes) -> bytes | None:
         self._size += len(line) + 2
-        if (match := _REPLY_LINE.match(line)) is None:
+        if len(line) > self._limits.reply_line:
+            self.fault = _TOO_LONG
+        elif (match := _REPLY_LINE.match(line)) is None:
             self.fault = f"no reply code in {ascii(line[:40])[1:]}"
         elif self._lines and line[:3] != self._lines[0][:3]:
             self.fault = "the lines of a reply have different codes"
-        elif len(line) > self._limits.reply_line:
-            self.fault = "a reply line is too long"
         elif self._size > self._limits.reply_octets or len(self._lines) >= self._limits.reply_lines:
             self.fault = "a reply is too long"
         elif match[1] == b"-":

@@ -195,8 +195,8 @@ class DotReaderTests(SynchronousTestCase):
     """A message ends where all agree that it does, and nowhere else."""
 
     def test_every_short_string(self) -> None:
-        """All octets up to 8, cut anywhere, then an end: as the strict decoder reads (SMI)."""
-        for octets in strings(b"\r\n.a", 8):
+        """All octets up to 7, cut anywhere, then an end: as the strict decoder reads (SMI)."""
+        for octets in strings(b"\r\n.a", 7):
             whole = octets + END
             message, rest = decode(whole)
             expected = (message, rest, stands_alone(message))
@@ -399,8 +399,8 @@ class ReplyReaderTests(SynchronousTestCase):
 
     def test_every_short_string(self) -> None:
         """Short strings over what a reply is made of, cut anywhere, are read by the book."""
-        for prefix in (b"", b"250-\r\n", b"25", b"250"):
-            for tail in strings(b"25- \r\n", 5):
+        for prefix in (b"", b"25", b"250", b"250-\r\n25", b"250-\r\n250"):
+            for tail in strings(b"25- \r\n", 4):
                 octets = prefix + tail
                 expected, wrong = expected_replies(octets)
                 for pieces in splits(octets):
@@ -509,3 +509,28 @@ class ReplyReaderTests(SynchronousTestCase):
         assert fault is not None
         self.assertTrue(fault.isprintable())
         self.assertLess(len(fault), 300)
+
+    def test_not_read_behind_a_fault(self) -> None:
+        """Behind a fault nothing is read any more, and nothing kept (PEER-10, L6, L12)."""
+        for octets in (b"junk\r\n", b"250-a\r\n550 b\r\n", b"2" * 9000, b"250-a\r\n" * 300):
+            reader = ReplyReader(Limits())
+            self.assertEqual([], reader.feed(octets))
+            fault = reader.fault
+            tracemalloc.start()
+            for _ in range(10):
+                self.assertEqual([], reader.feed(b"250 ok\r\n250 ok\r\n" + b"2" * 65536))
+            used = tracemalloc.get_traced_memory()[0]
+            tracemalloc.stop()
+            self.assertEqual(fault, reader.fault)
+            self.assertLess(used, 65536)
+
+    def test_limits_under_every_split(self) -> None:
+        """At and around each limit, cuts change neither the replies nor the fault."""
+        for size in range(LIMITS.reply_line - 2, LIMITS.reply_line + 3):
+            for line_end in (b"\r\n", b"\n", b"\r\r\n"):
+                for start in (b"250 ", b"250-", b"junk", b"550 "):
+                    line = start + b"x" * (size - 4) + line_end
+                    octets = b"250-a\r\n" + line + b"250 b\r\n"
+                    expected = replies([octets], LIMITS)
+                    for pieces in splits(octets):
+                        self.assertEqual(expected, replies(pieces, LIMITS), pieces)
