@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 LESSONS: Final = {
     "tls broken": 3600.0,
     "pipelining broken": 86400.0,
+    "address": 600.0,  # the one that answered last time
 }
 
 
@@ -30,26 +31,25 @@ class Destinations:
         """
         self._clock = clock
         self._size = size
-        self._until: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._lessons: OrderedDict[tuple[str, str], tuple[str, float]] = OrderedDict()
 
-    def learn(self, host: str, lesson: str) -> None:
+    def learn(self, host: str, lesson: str, value: str = "yes") -> None:
         """Remember a lesson of L{LESSONS} about a host."""
-        self._until[host, lesson] = self._clock.seconds() + LESSONS[lesson]
-        self._until.move_to_end((host, lesson))
-        if len(self._until) > self._size:
-            self._until.popitem(last=False)
+        self._lessons[host, lesson] = value, self._clock.seconds() + LESSONS[lesson]
+        self._lessons.move_to_end((host, lesson))
+        if len(self._lessons) > self._size:
+            self._lessons.popitem(last=False)
 
-    def knows(self, host: str, lesson: str) -> bool:
-        """Tell whether a lesson was learned of a host, and still holds."""
-        until = self._until.get((host, lesson))
-        if until is None:
-            return False
-        if until <= self._clock.seconds():
-            del self._until[host, lesson]
-            return False
-        return True
+    def recall(self, host: str, lesson: str) -> str | None:
+        """Return what was learned of a host, if it was and still holds."""
+        value, until = self._lessons.get((host, lesson), (None, 0))
+        if value is not None and until <= self._clock.seconds():
+            del self._lessons[host, lesson]
+            return None
+        return value
 
-    def __iter__(self) -> Iterator[tuple[str, str, float]]:
-        """Iterate over host, lesson and the seconds for which it still holds."""
+    def __iter__(self) -> Iterator[tuple[str, str, str, float]]:
+        """Iterate over host, lesson, what was learned, and the seconds for which it holds."""
         now = self._clock.seconds()
-        return iter([(*key, until - now) for key, until in self._until.items() if until > now])
+        known = [(*key, value, until - now) for key, (value, until) in self._lessons.items()]
+        return iter([each for each in known if each[-1] > 0])

@@ -7,7 +7,7 @@ the policy says C{opportunistic} (RFC 7435); the host is then remembered for a w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import cast
@@ -21,7 +21,7 @@ from twisted.logger import Logger
 
 from slimtwist.destinations import Destinations
 from slimtwist.dial import DialFailed, Reactor, SourceChooser, address_endpoint, dial, resolve
-from slimtwist.errors import ConnectionFailed, TLSFailed
+from slimtwist.errors import ConnectionFailed, RelayError, TLSFailed, try_next_host
 from slimtwist.runtime import Runtime
 from slimtwist.smtp.channel import Channel
 from slimtwist.smtp.options import ClientOptions
@@ -30,6 +30,8 @@ from slimtwist.smtp.tls import TlsMode, TlsPolicy
 
 #: Makes the endpoint of a new connection: called with reactor, host and port.
 EndpointCreator = Callable[[Reactor, str, int], IStreamClientEndpoint]
+#: Looks up the addresses of a host.
+AddressSource = Callable[[str], Awaitable[Sequence[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,11 @@ class Place:
     @ivar host: its name or IP literal: what a certificate is for.
     @ivar port: a TCP port.
     @ivar unix: the path of a UNIX socket, in place of the port.
-    @ivar addresses: where the name leads to, if somebody has looked it up already.
     """
 
     host: str
     port: int = 25
     unix: str | None = None
-    addresses: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return host and port, for people."""
@@ -70,6 +70,7 @@ class Connector:
         *,
         source: SourceChooser = lambda _: None,
         endpoint_creator: EndpointCreator | None = None,
+        resolve: AddressSource | None = None,
     ) -> None:
         """Connect to nothing yet.
 
@@ -77,6 +78,8 @@ class Connector:
         @param source: chooses the source address for an address.
         @param endpoint_creator: makes each connection's endpoint, in place of the place's
             addresses.
+        @param resolve: returns the addresses of a host in the order in which they are to be tried,
+            or raises the error that its messages fail with; C{None} for the reactor's resolver.
         @raise ValueError: the host has no name that the policy could verify.
         """
         self._runtime = runtime
@@ -85,26 +88,27 @@ class Connector:
         self._destinations = destinations
         self._source = source
         self._endpoint_creator = endpoint_creator
+        self._resolve = resolve
         if options.policy.mode is not TlsMode.NONE:
             options.policy.creator(place.host)
 
     async def open(self) -> Session:
-        """Return a session that is ready for mail.
+        """Return a session that is ready for mail, at the first address that gives one.
 
         @raise RelayError: there is none to be had.
         """
-        policy, host = self.options.policy, str(self.place)
-        may_fall_back = policy.mode is TlsMode.OPPORTUNISTIC and not policy.first
-        if may_fall_back and self._destinations.knows(host, "tls broken"):
-            return await self._session(TlsPolicy(TlsMode.NONE))
-        try:
-            return await self._session(policy)
-        except TLSFailed as error:
-            if not may_fall_back:
-                raise
-            self._log.warn("no TLS with {host}, plaintext instead: {error}", host=host, error=error)
-            self._destinations.learn(host, "tls broken")
-            return await self._session(TlsPolicy(TlsMode.NONE))
+        policy, left = self._policy(), await self._addresses()
+        while True:
+            channel = await self._connect(left)
+            try:
+                return await self._session(channel, policy)
+            except RelayError as error:
+                if isinstance(error, TLSFailed) and self._may_fall_back(policy):
+                    policy = self._plaintext(error)
+                    continue
+                left = [each for each in left if each != channel.transport.getPeer().host]
+                if not left or not try_next_host(error.outcome):
+                    raise
 
     def learn(self, lesson: str) -> None:
         """Remember a lesson of L{slimtwist.destinations.LESSONS} about the host."""
@@ -112,10 +116,22 @@ class Connector:
 
     def knows(self, lesson: str) -> bool:
         """Tell whether a lesson about the host still holds."""
-        return self._destinations.knows(str(self.place), lesson)
+        return self._destinations.recall(str(self.place), lesson) is not None
 
-    async def _session(self, policy: TlsPolicy) -> Session:
-        channel = await self._connect()
+    def _policy(self) -> TlsPolicy:
+        policy = self.options.policy
+        broken = self._may_fall_back(policy) and self.knows("tls broken")
+        return TlsPolicy(TlsMode.NONE) if broken else policy
+
+    def _may_fall_back(self, policy: TlsPolicy) -> bool:
+        return policy.mode is TlsMode.OPPORTUNISTIC and not policy.first
+
+    def _plaintext(self, error: TLSFailed) -> TlsPolicy:
+        self._log.warn("no TLS with {place}, so plaintext: {error}", place=self.place, error=error)
+        self.learn("tls broken")
+        return TlsPolicy(TlsMode.NONE)
+
+    async def _session(self, channel: Channel, policy: TlsPolicy) -> Session:
         session = Session(channel, self._label(channel), self.options)
         try:
             await session.begin(self.place.host, policy, self._nonce)
@@ -124,39 +140,53 @@ class Connector:
             raise
         return session
 
-    async def _connect(self) -> Channel:
+    async def _connect(self, addresses: Sequence[str]) -> Channel:
         reactor, timeouts = self._runtime.reactor, self.options.timeouts
         factory = Factory.forProtocol(lambda: Channel(reactor, self.options.limits, timeouts))
         factory.noisy = False
         try:
-            endpoints = await self._endpoints()
-            protocol = await dial(reactor, endpoints, factory, timeouts.next_family)
+            endpoints = [(each, self._endpoint(each)) for each in addresses]
+            channel = cast(Channel, await dial(reactor, endpoints, factory, timeouts.next_family))
         except defer.CancelledError:
             raise
         except Exception as error:
             # An endpoint may be anybody's code; nothing was sent, whatever it did.
-            detail = "no address in time" if isinstance(error, defer.TimeoutError) else str(error)
-            raise self._failed(detail, error) from error
-        return cast(Channel, protocol)
+            raise self._failed(str(error), error) from error
+        if len(addresses) > 1:
+            self._destinations.learn(str(self.place), "address", channel.transport.getPeer().host)
+        return channel
 
     def _failed(self, detail: str, error: Exception) -> ConnectionFailed:
         if not isinstance(error, DialFailed | defer.TimeoutError | OSError | ValueError):
             self._log.failure("connecting to {place} failed", place=self.place)
         return ConnectionFailed.at(detail, command="connect", host=str(self.place))
 
-    async def _endpoints(self) -> list[tuple[str, IStreamClientEndpoint]]:
+    async def _addresses(self) -> list[str]:
+        """Return where to connect to; the address that answered last time goes first."""
+        place = self.place
+        if self._endpoint_creator is not None or place.unix is not None:
+            return [place.unix or place.host]
+        if self._resolve is not None:
+            found = list(await self._resolve(place.host))
+        else:
+            found = _literal(place.host) or await self._look_up()
+        last = self._destinations.recall(str(place), "address")
+        return sorted(found, key=lambda each: each != last)
+
+    async def _look_up(self) -> list[str]:
+        place, timeout = self.place, self.options.timeouts.connect
+        try:
+            return await resolve(self._runtime.reactor, place.host, timeout)
+        except defer.TimeoutError as error:
+            raise self._failed("no address in time", error) from error
+
+    def _endpoint(self, address: str) -> IStreamClientEndpoint:
         reactor, place, timeout = self._runtime.reactor, self.place, self.options.timeouts.connect
         if self._endpoint_creator is not None:
-            return [(place.host, self._endpoint_creator(reactor, place.host, place.port))]
+            return self._endpoint_creator(reactor, place.host, place.port)
         if place.unix is not None:
-            return [(place.unix, UNIXClientEndpoint(reactor, place.unix, timeout))]
-        addresses = place.addresses or _literal(place.host)
-        if not addresses:
-            addresses = tuple(await resolve(reactor, place.host, timeout))
-        return [
-            (each, address_endpoint(reactor, each, place.port, timeout, self._source))
-            for each in addresses
-        ]
+            return UNIXClientEndpoint(reactor, place.unix, timeout)
+        return address_endpoint(reactor, address, place.port, timeout, self._source)
 
     def _label(self, channel: Channel) -> str:
         peer, place = channel.transport.getPeer(), self.place
@@ -168,8 +198,8 @@ class Connector:
         return f"{self._runtime.random.getrandbits(192):048x}"
 
 
-def _literal(host: str) -> tuple[str, ...]:
+def _literal(host: str) -> list[str]:
     try:
-        return (str(ip_address(host)),)
+        return [str(ip_address(host))]
     except ValueError:
-        return ()
+        return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 from slimtwist.content import Content
@@ -55,9 +56,9 @@ class ClientOptions:
                 "take tls='verify', or set auth_insecure"
             )
 
-    @property
+    @cached_property
     def policy(self) -> TlsPolicy:
-        """The protection wanted."""
+        """The protection wanted; one value, so that its OpenSSL contexts are made once."""
         if self.tls is not None:
             return self.tls
         return TlsPolicy(TlsMode.VERIFY if self.credentials is not None else TlsMode.OPPORTUNISTIC)

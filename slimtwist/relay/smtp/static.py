@@ -18,7 +18,7 @@ from slimtwist.outcome import Report
 from slimtwist.pool import Pool
 from slimtwist.runtime import Runtime, default_runtime
 from slimtwist.smtp.connection import Connection
-from slimtwist.smtp.connector import Connector, EndpointCreator, Place
+from slimtwist.smtp.connector import AddressSource, Connector, EndpointCreator, Place
 from slimtwist.smtp.options import ClientOptions, CredentialSource
 from slimtwist.smtp.tls import TlsMode, TlsPolicy
 from slimtwist.sources import source_chooser
@@ -48,6 +48,7 @@ class StaticSmtpRelay:
         binary_encoder: Callable[[Content], Content] | None = None,
         source_ips: str | Sequence[str] | Callable[[str], str | None] = (),
         endpoint_creator: EndpointCreator | None = None,
+        resolve: AddressSource | None = None,
         timeouts: Timeouts | None = None,
         limits: Limits | None = None,
         destinations: Destinations | None = None,
@@ -72,6 +73,8 @@ class StaticSmtpRelay:
         @param source_ips: where connections come from: see L{source_chooser}.
         @param endpoint_creator: called with reactor, host and port for each new connection; returns
             the C{IStreamClientEndpoint} to connect with.
+        @param resolve: called with the host for each new connection; returns the addresses to try,
+            in order.  C{None} for the reactor's resolver.
         @param timeouts: how long each step may take.
         @param limits: how much is taken, and how often a connection is used.
         @param destinations: what is known of hosts, if it is shared with other relays.
@@ -98,6 +101,7 @@ class StaticSmtpRelay:
             destinations or Destinations(runtime.reactor),
             source=source_chooser(source_ips),
             endpoint_creator=endpoint_creator,
+            resolve=resolve,
         )
         size = options.limits.connections if pool_size is None else pool_size
         self._pool = Pool(self._open, size)
