@@ -14,7 +14,6 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from slimtwist.reply import printable
 from slimtwist.smtp.credentials import Credentials
 from slimtwist.smtp.sasl import AuthError, Unsuitable
 
@@ -66,7 +65,7 @@ class ScramSha256:
         try:
             return self._steps.pop(0)(challenge.decode())
         except (self._fault, ValueError) as error:
-            raise AuthError(printable(str(error))[:200]) from error
+            raise AuthError(str(error)) from error
 
     def finished(self) -> None:
         """Check that the server has proved that it knows the password.
