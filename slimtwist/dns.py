@@ -1,0 +1,239 @@
+# -*- test-case-name: tests.test_dns -*-
+"""The domain name system as mail delivery sees it: typed answers, cached by their time to live.
+
+L{Names} asks any C{IResolver} of twisted.names, follows aliases, remembers what it heard (also that
+there is nothing), and has one question on its way for each name and type.  Trouble of name servers
+is raised; an absent name or record is an answer.
+
+Sources: RFC 1034 3.6.2 (aliases), RFC 2181 5.2 and 8 (time to live), RFC 2308 (negative answers),
+RFC 8767 (stale answers).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime, IResolver
+from twisted.logger import Logger
+from twisted.names import dns
+from twisted.names.error import DNSNameError, DomainError
+from twisted.python.failure import Failure
+
+#: Aliases that are followed from one name (RFC 1034 3.6.2 sets no number).
+_ALIASES: Final = 8
+#: Seconds for which a positive answer counts at least and at most.
+_SHORTEST, _LONGEST = 1.0, 86400.0
+#: Seconds for which a negative answer counts at most, and without an SOA record.
+_NEGATIVE, _UNSAID = 900.0, 60.0
+#: Seconds for which a name server in trouble is not asked the same again.
+_TROUBLE: Final = 5.0
+#: Seconds after which a question is given up, whatever the resolver still does.
+_PATIENCE: Final = 60.0
+_METHODS: Final = {
+    dns.MX: "lookupMailExchange",
+    dns.A: "lookupAddress",
+    dns.AAAA: "lookupIPV6Address",
+}
+
+
+class NameTrouble(Exception):
+    """No answer could be had; there may be one later. The text says why."""
+
+
+class AliasLoop(NameTrouble):
+    """The name is an alias of itself, by way of others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a name has of a type.
+
+    @ivar exists: whether the name has records of any type.
+    @ivar data: C{(preference, exchanger)} for MX, addresses for A and AAAA; empty for none.
+    @ivar until: when it is to be asked for anew, by the clock.
+    @ivar expired: when that was due by the records' own time to live.
+    """
+
+    exists: bool
+    data: tuple[Any, ...]
+    until: float
+    expired: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    error: NameTrouble
+    until: float
+
+
+class Names:
+    """Answers questions about names, from memory where it can."""
+
+    _log = Logger()
+
+    def __init__(
+        self, clock: IReactorTime, resolver: IResolver, *, size: int = 10000, stale: float = 0
+    ) -> None:
+        """Remember nothing yet.
+
+        @param resolver: asked for what is not remembered.
+        @param size: how many answers are remembered.
+        @param stale: seconds for which an answer that is out of date may be used when no new one
+            can be had (RFC 8767).
+        """
+        self._clock = clock
+        self._resolver = resolver
+        self._size = size
+        self._stale = stale
+        self._known: OrderedDict[tuple[str, int], Answer | _Trouble] = OrderedDict()
+        self._asked: dict[tuple[str, int], list[Deferred[None]]] = {}
+
+    async def mail_exchangers(self, domain: str) -> Answer:
+        """Return the MX records of a domain. Raises L{NameTrouble}."""
+        return await self._answer(domain, dns.MX)
+
+    async def ipv4(self, host: str) -> Answer:
+        """Return the A records of a host. Raises L{NameTrouble}."""
+        return await self._answer(host, dns.A)
+
+    async def ipv6(self, host: str) -> Answer:
+        """Return the AAAA records of a host. Raises L{NameTrouble}."""
+        return await self._answer(host, dns.AAAA)
+
+    def __len__(self) -> int:
+        """Return how many answers are remembered."""
+        return len(self._known)
+
+    async def _answer(self, name: str, kind: int) -> Answer:
+        key = (name.lower().rstrip("."), kind)
+        known = self._remembered(key)
+        if known is None:
+            await self._wait_for(key)
+            known = self._known[key]
+        if isinstance(known, Answer):
+            return known
+        raise known.error
+
+    def _remembered(self, key: tuple[str, int]) -> Answer | _Trouble | None:
+        known = self._known.get(key)
+        if known is None or known.until <= self._clock.seconds():
+            return None
+        self._known.move_to_end(key)
+        return known
+
+    def _wait_for(self, key: tuple[str, int]) -> Deferred[None]:
+        """Wait for the one question that is on its way; who stops waiting does not stop it."""
+        waiting: Deferred[None] = Deferred()
+        if key in self._asked:
+            self._asked[key].append(waiting)
+        else:
+            self._asked[key] = [waiting]
+            Deferred.fromCoroutine(self._ask(key)).addErrback(self._broken, key)
+        return waiting
+
+    async def _ask(self, key: tuple[str, int]) -> None:
+        try:
+            self._learn(key, await self._resolve(*key))
+        except NameTrouble as error:
+            self._learn(key, self._in_trouble(key, error))
+
+    def _broken(self, failure: Failure, key: tuple[str, int]) -> None:
+        self._log.failure("asking for {name} failed", failure, name=key[0])
+        self._learn(key, self._in_trouble(key, NameTrouble(failure.getErrorMessage())))
+
+    def _learn(self, key: tuple[str, int], known: Answer | _Trouble) -> None:
+        self._known[key] = known
+        self._known.move_to_end(key)
+        for waiting in self._asked.pop(key):
+            if not waiting.called:
+                waiting.callback(None)
+        while len(self._known) > self._size:
+            self._known.popitem(last=False)
+
+    def _in_trouble(self, key: tuple[str, int], error: NameTrouble) -> Answer | _Trouble:
+        now = self._clock.seconds()
+        old = self._known.get(key)
+        if isinstance(old, Answer) and now < old.expired + self._stale:
+            return replace(old, until=now + _TROUBLE)
+        return _Trouble(error, now + _TROUBLE)
+
+    async def _resolve(self, name: str, kind: int) -> Answer:
+        """Ask, and follow aliases: within an answer, and where it ends with one by asking again."""
+        seen, until = [name], self._clock.seconds() + _LONGEST
+        while True:
+            answers, authority, missing = await self._records(seen[-1], kind)
+            length = len(seen)
+            until = min(until, self._follow(seen, answers))
+            found = [each for each in answers if each.type == kind and _is(each, seen[-1])]
+            if found:
+                until = min(until, *(self._expiry(each) for each in found))
+                return Answer(True, tuple(map(_datum, found)), until, until)
+            if len(seen) == length or missing:
+                until = min(until, self._negative_expiry(authority))
+                return Answer(not missing, (), until, until)
+
+    def _follow(self, seen: list[str], answers: Sequence[dns.RRHeader]) -> float:
+        """Add the aliases that an answer holds, and return when the first of them expires."""
+        until = self._clock.seconds() + _LONGEST
+        aliases = [each for each in answers if each.type == dns.CNAME]
+        while alias := next((each for each in aliases if _is(each, seen[-1])), None):
+            until = min(until, self._expiry(alias))
+            target = _text(cast("Any", alias.payload).name)
+            if target in seen:
+                raise AliasLoop(f"{seen[0]} is an alias of itself")
+            seen.append(target)
+            if len(seen) > _ALIASES + 1:
+                raise NameTrouble(f"{seen[0]} is an alias of too many others")
+        return until
+
+    async def _records(self, name: str, kind: int) -> tuple[Any, Any, bool]:
+        """Return answer and authority records, and whether the name does not exist."""
+        try:
+            answers, authority, _ = await self._bounded(name, kind)
+        except DNSNameError as error:
+            message = error.args[0] if error.args else None
+            answers = getattr(message, "answers", [])
+            return answers, getattr(message, "authority", []), True
+        except Exception as error:
+            # Whatever a resolver fails with, it is no answer.
+            known = isinstance(error, DomainError | OSError)
+            reason = type(error).__name__ if known or not str(error) else str(error)
+            raise NameTrouble(f"{name}: {reason}") from error
+        return answers, authority, False
+
+    def _bounded(self, name: str, kind: int) -> Deferred[Any]:
+        """Ask the resolver, whose questions cannot be cancelled: what comes late is ignored."""
+        result: Deferred[Any] = Deferred()
+        asked = cast("Any", getattr(self._resolver, _METHODS[kind])(name))
+        asked.addBoth(lambda answer: None if result.called else result.callback(answer))
+        return result.addTimeout(_PATIENCE, self._clock)
+
+    def _expiry(self, record: dns.RRHeader) -> float:
+        ttl = 0 if record.ttl >= 1 << 31 else record.ttl  # RFC 2181 8
+        return self._clock.seconds() + min(max(ttl, _SHORTEST), _LONGEST)
+
+    def _negative_expiry(self, authority: Sequence[dns.RRHeader]) -> float:
+        """RFC 2308 5: the smaller of the SOA record's own time and its minimum."""
+        soas = [each for each in authority if each.type == dns.SOA]
+        times = [min(each.ttl, cast("Any", each.payload).minimum) for each in soas]
+        wait = min(times[0], _NEGATIVE) if times else _UNSAID
+        return self._clock.seconds() + max(wait, _SHORTEST)
+
+
+def _text(name: dns.Name) -> str:
+    return name.name.decode("ascii", "backslashreplace").lower().rstrip(".")
+
+
+def _is(record: dns.RRHeader, name: str) -> bool:
+    return record.cls == dns.IN and _text(record.name) == name
+
+
+def _datum(record: dns.RRHeader) -> object:
+    payload = cast("Any", record.payload)
+    if record.type == dns.MX:
+        return payload.preference, _text(payload.name)
+    return payload.dottedQuad() if record.type == dns.A else payload._address  # noqa: SLF001

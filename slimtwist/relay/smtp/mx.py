@@ -1,0 +1,164 @@
+# -*- test-case-name: tests.relay.smtp.test_mx -*-
+"""The relay to wherever the domain name system says that a recipient's mail goes.
+
+What one attempt does is in L{slimtwist.relay.smtp.delivery}, what is asked of the domain name
+system in L{slimtwist.exchangers}; here is what attempts share.
+
+Sources: RFC 5321 5.1, RFC 7505, RFC 3974 (IPv6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from slimtwist.destinations import Destinations
+from slimtwist.dns import Names
+from slimtwist.domains import DomainTable
+from slimtwist.envelope import Envelope
+from slimtwist.errors import (
+    ConnectionFailed,
+    PermanentRelayError,
+    TransientRelayError,
+    fault_outcome,
+)
+from slimtwist.exchangers import Exchangers
+from slimtwist.interfaces import IRelay
+from slimtwist.latch import Latch
+from slimtwist.limits import Timeouts
+from slimtwist.networks import Networks
+from slimtwist.outcome import Report
+from slimtwist.relay.registry import Relays
+from slimtwist.relay.smtp.delivery import Delivery, Forced, Route
+from slimtwist.relay.smtp.static import StaticSmtpRelay
+from slimtwist.resolver import StubResolver
+from slimtwist.runtime import Runtime, default_runtime
+
+#: Seconds for which an exchanger's connection is kept unused: it has others to serve.
+_IDLE: Final = 5.0
+_EVERYWHERE: Final = ("0.0.0.0/0", "::/0")
+
+
+@implementer(IRelay)
+class MxSmtpRelay:
+    """Delivers to the exchangers of each recipient's domain.
+
+    Each exchanger has a pool of its own, shared by all domains that name it.
+    """
+
+    def __init__(
+        self,
+        pool_size: int | None = None,
+        *,
+        port: int = 25,
+        names: Names | None = None,
+        stale: float = 0,
+        allow_networks: Iterable[str] = (),
+        deny_networks: Iterable[str] = (),
+        own: Collection[str] = (),
+        destinations: int = 1000,
+        timeouts: Timeouts | None = None,
+        runtime: Runtime | None = None,
+        **connection: Any,  # noqa: ANN401 - each has a type of its own
+    ) -> None:
+        """Make a relay; nothing is asked or connected before the first attempt.
+
+        @param pool_size: connections to one exchanger at once.
+        @param port: another port than 25 is for closed networks and tests.
+        @param names: answers questions about names; C{None} for the runtime's resolver.
+        @param stale: seconds for which an outdated answer may serve while name servers are in
+            trouble; without effect when C{names} is given.
+        @param allow_networks: may be connected to although they lead to this host or near it.
+        @param deny_networks: may not be connected to, private ones for example.
+        @param own: names and addresses of this host, beside the runtime's host name.
+        @param destinations: exchangers that are connected to at once.
+        @param timeouts: how long each step may take; C{None} for the usual ones, and unused
+            connections kept for 5 seconds.
+        @param runtime: clock, network, resolver and randomness.
+        @param connection: further arguments of L{StaticSmtpRelay}, for each exchanger.
+        @raise ValueError: an argument is wrong.
+        """
+        runtime = runtime or default_runtime()
+        timeouts = timeouts or replace(Timeouts(), idle=_IDLE)
+        names = names or Names(runtime.reactor, runtime.resolver or _resolver(runtime), stale=stale)
+        networks = Networks(allow_networks, deny_networks)
+        self.clock = runtime.reactor
+        self.port = port
+        self.timeouts = timeouts
+        self.exchangers = Exchangers(names, networks, runtime.random, {runtime.hostname, *own})
+        self._anywhere = Exchangers(names, Networks(_EVERYWHERE), runtime.random)
+        self._forced: DomainTable[Forced] = DomainTable()
+        self._forced_hosts: set[tuple[str, int]] = set()
+        self._connection = connection | {
+            "pool_size": pool_size,
+            "timeouts": timeouts,
+            "destinations": Destinations(runtime.reactor),
+            "runtime": runtime,
+        }
+        self.relays = Relays(self.new_static_relay, destinations)
+        self._running: set[Deferred[Report]] = set()
+        self._stopped = Latch()
+        self._stopping = False
+        self.new_static_relay("localhost", port)  # so that wrong arguments are told of now
+
+    def force_mx(self, domain: str, host: str, port: int = 25) -> None:
+        """Send the mail of a domain to one host, without asking for its exchangers.
+
+        @param domain: C{example.com}, or C{*.example.com} for all below it.
+        @param host: a name or an address; it may be anywhere, also on this host.
+        @raise ValueError: the domain is none.
+        """
+        self._forced.put(domain, Forced(host, port))
+        self._forced_hosts.add((host, port))
+
+    def new_static_relay(self, host: str, port: int) -> IRelay:
+        """Return a relay to an exchanger: to be overridden to treat some in another way."""
+        forced = (host, port) in self._forced_hosts
+        resolve = self._forced_addresses if forced else self.exchangers.addresses
+        return StaticSmtpRelay(host, port, resolve=resolve, **self._connection)
+
+    async def _forced_addresses(self, host: str) -> tuple[str, ...]:
+        try:
+            return await self._anywhere.addresses(host)
+        except PermanentRelayError as error:
+            # A host that the operator named and nobody finds is no fault of the message.
+            raise ConnectionFailed.at(str(error), command="connect", host=host) from error
+
+    async def route(self, domain: str) -> Route:
+        """Return who takes mail for a domain. Raises L{RelayError} when nobody does."""
+        return self._forced.get(domain) or await self.exchangers.of(domain)
+
+    def attempt(self, envelope: Envelope, attempts: int) -> Deferred[Report]:
+        """Deliver a message to the exchangers of its recipients. See L{IRelay.attempt}."""
+        if self._stopping:
+            return fail(TransientRelayError(fault_outcome("deferred", "shutting down")))
+        delivery = Delivery(self, envelope, attempts)
+        attempt: Deferred[Report] = Deferred(lambda _: delivery.cancel())
+        self._running.add(attempt)
+        delivery.start().addBoth(self._ended, attempt)
+        return attempt
+
+    def stop(self) -> Deferred[None]:
+        """Refuse new attempts, let running ones end. See L{IRelay.stop}."""
+        self._stopping = True
+        self._wind_up()
+        return self._stopped.wait()
+
+    def _ended(self, result: Report | Failure, attempt: Deferred[Report]) -> None:
+        self._running.discard(attempt)
+        attempt.callback(result)  # type: ignore[arg-type]  # or a Failure
+        self._wind_up()
+
+    def _wind_up(self) -> None:
+        if self._stopping and not self._running:
+            self.relays.stop().addCallback(lambda _: self._stopped.release())
+
+
+def _resolver(runtime: Runtime) -> StubResolver:
+    """Return a resolver that asks the name servers of this host."""
+    return StubResolver("/etc/resolv.conf", reactor=runtime.reactor)
