@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
@@ -120,3 +120,19 @@ class StaticSmtpRelay:
 
     async def _open(self) -> Connection:
         return Connection(self._clock, await self._connector.open(), self._connector)
+
+
+class StaticLmtpRelay(StaticSmtpRelay):
+    """Hands every message to one LMTP server, which answers for each recipient (RFC 2033)."""
+
+    _lmtp = True
+
+    def __init__(self, host: str = "localhost", port: int = 24, **arguments: Any) -> None:  # noqa: ANN401
+        """Make a relay.
+
+        @param host: a name, an IPv4 or an IPv6 address.
+        @param port: a TCP port; never 25 (RFC 2033 5).
+        @param arguments: those of L{StaticSmtpRelay}.
+        @raise ValueError: an argument is wrong, or two contradict each other.
+        """
+        super().__init__(host, port, **arguments)
