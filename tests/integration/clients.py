@@ -84,15 +84,15 @@ async def _swaks(arguments: Sequence[str], octets: bytes | None, within: float) 
         return await run("swaks", *arguments, within=within)
     # swaks changes what it is given (tokens, line ends, dots) unless told not to; then it does
     # not end the message either.
-    with _file(_stuffed(octets)) as path:
+    with _file(stuffed(octets)) as path:
         data = ["--no-data-fixup", "--data", f"@{path}"]
         return await run("swaks", *arguments, *data, within=within)
 
 
-def _stuffed(octets: bytes) -> bytes:
+def stuffed(octets: bytes) -> bytes:
     """Return a message as it goes over the wire after DATA (RFC 5321 4.5.2)."""
-    stuffed = octets.replace(b"\r\n.", b"\r\n..")
-    return (b"." if stuffed.startswith(b".") else b"") + stuffed + b".\r\n"
+    dotted = octets.replace(b"\r\n.", b"\r\n..")
+    return (b"." if dotted.startswith(b".") else b"") + dotted + b".\r\n"
 
 
 @contextmanager

@@ -134,6 +134,9 @@ def _delivery(setup: Setup, top: Path) -> dict[str, str]:
     delivery = {
         "default_transport": kept,
         "relay_transport": kept,
+        # Addresses at its own IP address.
+        "local_transport": kept,
+        "local_recipient_maps": "",
         "virtual_mailbox_domains": " ".join(setup.local_domains),
         "virtual_mailbox_maps": "static:inbox/",
         "virtual_mailbox_base": f"{top}/mail",
@@ -155,6 +158,7 @@ def _restrictions(setup: Setup, top: Path) -> dict[str, str]:
         "permit_tls_all_clientcerts, reject_unauth_destination",
         # A refusal comes at the command it is meant for, not at RCPT.
         "smtpd_delay_reject": "no",
+        "smtpd_helo_required": "yes",
         "header_checks": f"regexp:{top}/tables/content",
         "body_checks": f"regexp:{top}/tables/content",
     }

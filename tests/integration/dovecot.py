@@ -80,6 +80,12 @@ service auth {{
     mode = 0666
   }}
 }}
+# Else who failed to authenticate waits ever longer.
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
 service stats {{
   unix_listener stats-writer {{
     mode = 0666
