@@ -151,7 +151,7 @@ class MxSmtpRelay:
 
     def _ended(self, result: Report | Failure, attempt: Deferred[Report]) -> None:
         self._running.discard(attempt)
-        attempt.callback(result)  # type: ignore[arg-type]  # or a Failure
+        attempt.callback(result)
         self._wind_up()
 
     def _wind_up(self) -> None:
