@@ -38,6 +38,7 @@ class PlainTests(SynchronousTestCase):
     def test_nothing_else(self) -> None:
         """There is nothing to ask for after it."""
         made = Plain(TIM, no_nonce)
+        self.assertFalse(made.slow(b""))
         made.finished()
         self.assertRaises(AuthError, made.step, b"")
 
