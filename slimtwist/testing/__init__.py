@@ -7,6 +7,7 @@ from slimtwist.testing.flow import Cut
 from slimtwist.testing.network import Attempt, Fate, Wire
 from slimtwist.testing.reactor import MemoryReactor
 from slimtwist.testing.script import ScriptedPeer
+from slimtwist.testing.smarthost import CutAfter, FakeSmarthost, Message
 from slimtwist.testing.steps import (
     Body,
     Call,
@@ -32,13 +33,16 @@ __all__ = [
     "Call",
     "Close",
     "Cut",
+    "CutAfter",
     "Deafen",
     "Ended",
     "Expect",
+    "FakeSmarthost",
     "Fate",
     "HalfClose",
     "Handshake",
     "MemoryReactor",
+    "Message",
     "Octets",
     "Reset",
     "ScriptedPeer",

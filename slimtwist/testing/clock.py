@@ -28,13 +28,14 @@ _LITTER = 64
 class VirtualClock:
     """Timed calls in the order of their moments.
 
+    @ivar serial: how many were scheduled so far.
     @param start: what L{seconds} says at first, in seconds.
     """
 
     def __init__(self, start: float = 0.0) -> None:
         self._now = start
         self._heap: list[_Entry] = []
-        self._serial = 0
+        self.serial = 0
         self._cancelled = 0
         self._hidden: set[DelayedCall] = set()
 
@@ -84,10 +85,16 @@ class VirtualClock:
             self._settle(call, moment)
         return None
 
-    def pop(self) -> DelayedCall | None:
-        """Take the first call out if it is due now; the caller runs it."""
+    def due(self, serial: int | None = None) -> bool:
+        """Whether a call is due now, and no later in the count than C{serial} if that is given."""
         moment = self.next_moment()
         if moment is None or moment > self._now:
+            return False
+        return serial is None or self._heap[0][1] <= serial
+
+    def pop(self) -> DelayedCall | None:
+        """Take the first call out if it is due now; the caller runs it."""
+        if not self.due():
             return None
         call = heappop(self._heap)[2]
         call.called = 1
@@ -99,8 +106,8 @@ class VirtualClock:
         self._now = max(self._now, moment)
 
     def _push(self, call: DelayedCall) -> None:
-        self._serial += 1
-        heappush(self._heap, (call.getTime(), self._serial, call))
+        self.serial += 1
+        heappush(self._heap, (call.getTime(), self.serial, call))
 
     def _settle(self, call: DelayedCall, moment: float) -> None:
         """Deal with an entry that is out of date: cancelled, or put off since."""

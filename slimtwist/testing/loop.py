@@ -1,9 +1,11 @@
 # -*- test-case-name: tests.testing.test_reactor -*-
 """The event loop of the in-memory reactor: what runs next, and when.
 
-One turn runs one thing: a timed call that is due, or one socket that can be read or written. Timed
-calls come first, in order; then sockets in the order in which they became ready.
-L{EventLoop.pick} can choose another order, which a real reactor might have chosen as well.
+One turn runs one thing: a timed call that is due, or one socket that can be read or written. As in
+a real reactor, turns come in rounds: first the calls that were due when the round began, in order;
+then the sockets that are ready, in the order in which they became so. So a call that schedules
+itself again at once does not keep the network from working. L{EventLoop.pick} can choose another
+order, which a real reactor might have chosen as well.
 
 It is a subclass of Twisted's own L{ReactorBase}: system events, calls from threads and name
 resolution are as in production.
@@ -55,6 +57,8 @@ class EventLoop(ReactorBase):
         self._ready: dict[MemorySocket, None] = {}
         self._watched: dict[FileDescriptor, MemorySocket] = {}
         self._called = False
+        self._round = 0
+        self._sockets = 0
         super().__init__()
 
     def flush(self) -> None:
@@ -84,18 +88,38 @@ class EventLoop(ReactorBase):
             self._called = False
             self.runUntilCurrent()
             return True
-        moment = self.clock.next_moment()
-        due = moment is not None and moment <= self.clock.seconds()
+        due = self.clock.due()
         choices = len(self._ready) + due
         if not choices:
             return False
         self.turns += 1
-        chosen = self.pick(choices) if self.pick is not None and choices > 1 else 0
+        if self.pick is None:
+            chosen = self._first(due=due)
+        else:
+            chosen = self.pick(choices) if choices > 1 else 0
         if due and chosen == 0:
             self._run_timed()
         else:
             self._run_socket(next(islice(self._ready, chosen - due, None)))
         return True
+
+    def _first(self, *, due: bool) -> int:
+        """Return which comes first in this round: 0 is the timed call, if one is due."""
+        if not self._sockets:
+            if self.clock.due(self._round):
+                return 0
+            self._sockets = len(self._ready)
+        if not self._sockets or not self._ready:
+            self._begin_round()
+            return 0
+        self._sockets -= 1
+        if not self._sockets:
+            self._begin_round()
+        return int(due)
+
+    def _begin_round(self) -> None:
+        self._sockets = 0
+        self._round = self.clock.serial
 
     def _run_timed(self) -> None:
         call = self.clock.pop()

@@ -33,18 +33,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
-from twisted.internet.interfaces import (
-    IAddress,
-    IDelayedCall,
-    IHalfCloseableProtocol,
-    IHandshakeListener,
-)
-from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
+from twisted.internet.protocol import ClientFactory
 from zope.interface import implementer
 
+from slimtwist.testing.player import Player
 from slimtwist.testing.steps import Ended, Expect, Send, Step
 
 Script = Sequence[str | Step]
@@ -109,45 +104,25 @@ class ScriptedPeer(ClientFactory):
         return failures
 
 
-@implementer(IHandshakeListener, IHalfCloseableProtocol)
-class Conversation(Protocol):
-    """One connection that plays one script.
-
-    @ivar reason: why the connection was lost, if it was.
-    """
-
-    transport: Any
+@implementer(IHalfCloseableProtocol)
+class Conversation(Player):
+    """One connection that plays one script."""
 
     def __init__(self, peer: ScriptedPeer, number: int, steps: deque[Step]) -> None:
+        super().__init__()
+        self.side = peer.side
         self._peer = peer
         self._number = number
         self._steps = steps
         self._total = len(steps)
-        self._busy = False
-        self._resting = False
-        self._timer: IDelayedCall | None = None
         self._failures: list[str] = []
-        self._said: list[tuple[str, bytes]] = []
-        self.inbox = bytearray()
-        self.bodies: list[bytes] = []
-        self.ended = False
-        self.reason: Failure | None = None
-
-    @property
-    def transcript(self) -> list[str]:
-        """What was said."""
-        return [
-            f"{who}: {line.decode('utf-8', 'backslashreplace').rstrip()}"
-            for who, octets in self._said
-            for line in octets.splitlines(keepends=True)
-        ]
 
     def complaints(self) -> list[str]:
         """Return what does not fit the script, with the number of the connection and the step."""
         found = list(self._failures)
         if not found and self._steps:
             found.append(self._at(f"never came to {self._steps[0]}"))
-        if not found and self.inbox and not self._resting:
+        if not found and self.inbox and not self.resting:
             found.append(self._at(f"the script is over, got {bytes(self.inbox)!r}"))
         return found
 
@@ -155,50 +130,27 @@ class Conversation(Protocol):
         step = self._total - len(self._steps) + 1
         return f"connection {self._number}, step {step}: {text}"
 
-    # What the transport says.
-
     def connectionMade(self) -> None:
-        """Begin."""
+        """Begin, if there is a script."""
         if self._peer.expects(self._number):
-            self._play()
+            self.go()
         else:
             self.fail("no such connection was expected")
-
-    def dataReceived(self, data: bytes) -> None:
-        """Go on, if this is what a step waits for."""
-        if not self._resting:
-            self.inbox += data
-            self._play()
-
-    def handshakeCompleted(self) -> None:
-        """Go on inside TLS."""
-        self._busy = False
-        self._play()
 
     def readConnectionLost(self) -> None:
         """Go on knowing that the other side sends no more; at the end of the script, end too."""
         self.ended = True
-        self._play()
+        self.go()
 
     def writeConnectionLost(self) -> None:
         """Do nothing: it was the script's doing."""
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Note the end."""
-        self.reason = reason
-        self.ended = True
-        self._busy = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._play()
-
-    def _play(self) -> None:
+    def go(self) -> None:
         """Play the steps that can be played now."""
         while self._playable() and self._steps[0].play(self):
             if self._steps:
                 self._steps.popleft()
-        if self._steps and not self._busy and self.ended:
+        if self._steps and not self.busy and self.ended:
             got = bytes(self.inbox) if self.reason is None else self.reason.value
             self.fail(f"the other side ended before {self._steps[0]} ({got!r})")
         if self.ended and not self._steps:
@@ -206,49 +158,15 @@ class Conversation(Protocol):
 
     def _playable(self) -> bool:
         """Whether there is a step to play; on a lost connection it can only be that it ended."""
-        if not self._steps or self._busy:
+        if not self._steps or self.busy:
             return False
         return self.reason is None or isinstance(self._steps[0], Ended)
-
-    # What steps do.
-
-    def send(self, octets: bytes) -> None:
-        """Send octets."""
-        self._said.append((self._peer.side, octets))
-        self.transport.write(octets)
-
-    def heard(self, octets: bytes) -> None:
-        """Note what was taken."""
-        self._said.append(("C" if self._peer.side == "S" else "S", octets))
 
     def fail(self, text: str) -> None:
         """Note a failure, and end."""
         self._failures.append(self._at(text))
         self._steps.clear()
         self.transport.abortConnection()
-
-    def sleep(self, seconds: float) -> None:
-        """Play nothing for so long."""
-        self._busy = True
-        self._timer = self.transport.reactor.callLater(seconds, self._wake)
-
-    def _wake(self) -> None:
-        self._timer = None
-        self._busy = False
-        self._play()
-
-    def secure(self, context: object) -> None:
-        """Begin TLS."""
-        self._busy = True
-        self.transport.startTLS(context)
-
-    def leave(self, how: str) -> None:
-        """End in some way."""
-        getattr(self.transport, how)()
-
-    def rest(self) -> None:
-        """Mind nothing more."""
-        self._resting = True
 
 
 def _line(text: str, side: str) -> Step:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from slimtwist.testing.flow import Cut
+
 
 class Stage(Protocol):
     """A connection as a step sees it.
@@ -40,8 +42,11 @@ class Stage(Protocol):
     def secure(self, context: object) -> None:
         """Begin TLS, and play no step until it is there."""
 
-    def leave(self, how: str) -> None:
-        """Use one of the transport's ways to end: its method of that name."""
+    def leave(self, how: Cut) -> None:
+        """End the connection, after what was sent."""
+
+    def deafen(self) -> None:
+        """Read no more."""
 
     def rest(self) -> None:
         """Play no step any more, and mind nothing that comes."""
@@ -172,17 +177,17 @@ class Close:
 
     def play(self, stage: Stage) -> bool:
         """Close."""
-        stage.leave("loseConnection")
+        stage.leave(Cut.FIN)
         return True
 
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Reset the connection (RST)."""
+    """Reset the connection (RST), after what was sent."""
 
     def play(self, stage: Stage) -> bool:
         """Reset."""
-        stage.leave("abortConnection")
+        stage.leave(Cut.RST)
         return True
 
 
@@ -192,7 +197,7 @@ class HalfClose:
 
     def play(self, stage: Stage) -> bool:
         """Half close."""
-        stage.leave("loseWriteConnection")
+        stage.leave(Cut.HALF)
         return True
 
 
@@ -212,7 +217,7 @@ class Deafen:
 
     def play(self, stage: Stage) -> bool:
         """Stop reading."""
-        stage.leave("pauseProducing")
+        stage.deafen()
         return True
 
 

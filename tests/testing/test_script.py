@@ -218,6 +218,7 @@ class ScriptTests(SynchronousTestCase):
             reactor.flush()
             assert client.reason is not None
             self.assertIsInstance(client.reason.value, error)
+            self.assertEqual(client.heard[0][1], b"2\r\n")
             peer.verify()
             self.assertFalse(reactor.leftovers().connections)
 
