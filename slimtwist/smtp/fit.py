@@ -27,11 +27,17 @@ _NO_UTF8: Final = Reply.parse("550 5.6.7 the host does not offer SMTPUTF8")
 
 
 def fitting(session: Session, content: Content) -> Content:
-    """Return the octets to send to a host: these, or converted ones where it takes 7-bit only."""
-    if not content.eight_bit or session.extensions.eight_bit:
-        return content
+    """Return the octets to send to a host: these, or converted ones where it takes 7-bit only.
+
+    @raise TypeError: the encoder has returned something else than content.
+    """
     encoder = session.options.binary_encoder
-    return content if encoder is None else encoder(content)
+    if encoder is None or not content.eight_bit or session.extensions.eight_bit:
+        return content
+    encoded = encoder(content)
+    if not isinstance(encoded, Content):
+        raise TypeError(f"binary_encoder returned {type(encoded).__name__}, not Content")
+    return encoded
 
 
 def misfit(session: Session, envelope: Envelope, content: Content) -> Reply | None:
