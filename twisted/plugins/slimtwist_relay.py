@@ -1,13 +1,15 @@
 # -*- test-case-name: tests.test_package -*-
-"""What slimtwist adds to Twisted's plugins: the command ``twistd relay``.
+"""What slimtwist adds to Twisted's plugins: the command ``twistd relay``, and relays for it.
 
-``twistd`` imports this file to list its commands, whichever of them is run; it must therefore
-import nothing of slimtwist. ``slimtwist.tap`` is loaded when the command is used.
+Every program that asks Twisted for plugins imports this file; so what it names is loaded only when
+it is used.
 """
 
 from __future__ import annotations
 
 from twisted.application.service import ServiceMaker
+
+from slimtwist.plugin import RelayMaker
 
 relay_service = ServiceMaker(
     "slimtwist relay",
@@ -15,3 +17,6 @@ relay_service = ServiceMaker(
     "Take mail in and hand it to its next hop.",
     "relay",
 )
+
+smtp = RelayMaker("smtp", "slimtwist.relay.plugins.parse_smtp")
+blackhole = RelayMaker("blackhole", "slimtwist.relay.plugins.parse_blackhole")

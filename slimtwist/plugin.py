@@ -1,0 +1,54 @@
+# -*- test-case-name: tests.test_plugin -*-
+"""How a package adds a relay to ``twistd relay``, in a line of a file in ``twisted/plugins``.
+
+    maildir = RelayMaker("maildir", "example.maildir.parse")
+
+Twisted imports every such file, in each program that asks for any plugin; so what it names is
+loaded only when somebody wants that relay.  What C{ServiceMaker} is to services.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twisted.plugin import IPlugin
+from twisted.python.reflect import namedAny
+from zope.interface import implementer
+
+from slimtwist.interfaces import IRelay, IRelayPlugin
+
+if TYPE_CHECKING:
+    from slimtwist.runtime import Runtime
+
+
+@implementer(IPlugin, IRelayPlugin)
+class RelayMaker:
+    """A relay's prefix, and where the function is that builds one."""
+
+    def __init__(self, prefix: str, parser: str) -> None:
+        """Load nothing yet.
+
+        @param prefix: the word before the first colon of a description.
+        @param parser: the full name of a function like L{IRelayPlugin.parse}; its signature says
+            which arguments a description may have.
+        """
+        self.prefix = prefix
+        self._parser = parser
+
+    def load(self) -> Callable[..., IRelay]:
+        """Return the function."""
+        parser: Callable[..., IRelay] = namedAny(self._parser)
+        return parser
+
+    def parse(self, runtime: Runtime, *args: str, **kwargs: str) -> IRelay:
+        """Build a relay. See L{IRelayPlugin.parse}."""
+        parser = self.load()
+        signature = inspect.signature(parser)
+        try:
+            signature.bind(runtime, *args, **kwargs)
+        except TypeError as error:
+            names = ", ".join([*signature.parameters][1:]) or "none"
+            raise ValueError(f"{error}; its arguments are {names}") from error
+        return parser(runtime, *args, **kwargs)

@@ -1,0 +1,2 @@
+# -*- test-case-name: tests.relay -*-
+"""Relays: each takes a message one hop further, and answers for every recipient."""

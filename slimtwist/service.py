@@ -1,0 +1,168 @@
+# -*- test-case-name: tests.test_service -*-
+"""A relay as a service: what listens, the queue behind it, and the order in which they end.
+
+It binds its ports before privileges are dropped, and ends so that nothing is left half said: first
+nobody new is let in, then the clients go, each with the true reply to what it has begun, then the
+queue and its relay.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred
+from twisted.internet.interfaces import IAddress, IListeningPort, IStreamServerEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from slimtwist.edge.options import EdgeOptions
+from slimtwist.edge.smtp import SmtpEdgeFactory
+from slimtwist.interfaces import IQueue
+from slimtwist.runtime import Runtime
+
+#: What to do about errors of the system.
+_HINTS: Final[Mapping[int | None, str]] = {
+    errno.EADDRINUSE: "; another program listens there already",
+    errno.EACCES: "; ports below 1024 need root: start as root, with twistd's --uid and --gid",
+    errno.EADDRNOTAVAIL: "; it is not an address of this host",
+}
+#: Seconds that a queue and its relay have at least to end, however long the clients took.
+_LAST_WAIT: Final = 10.0
+
+
+class ListeningFailed(Exception):
+    """A service cannot listen where it was told to. The text says where, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where mail comes in.
+
+    @ivar endpoint: what is listened on.
+    @ivar options: what clients are offered there.
+    @ivar name: names the place for people: C{"tcp:2525"}.
+    """
+
+    endpoint: IStreamServerEndpoint
+    options: EdgeOptions
+    name: str
+
+
+class RelayService(Service):
+    """Takes mail on some endpoints, and hands it to a queue.
+
+    It can be started once.  Any number may live in one process, each under any parent service.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, runtime: Runtime, queue: IQueue, listeners: Iterable[Listener], about: str = ""
+    ) -> None:
+        """Listen on nothing yet.
+
+        @param queue: takes the messages; is stopped with the service.
+        @param listeners: where mail comes in.
+        @param about: says where mail goes, for the log.
+        """
+        self._clock = runtime.reactor
+        self._queue = queue
+        self._about = about
+        self._edges = [
+            (listener, SmtpEdgeFactory(runtime, queue, listener.options)) for listener in listeners
+        ]
+        self._ports: list[Deferred[Any]] = []
+        self._open: list[IListeningPort] = []
+
+    @property
+    def addresses(self) -> Sequence[IAddress]:
+        """Where it listens now, in the order of its listeners."""
+        return [port.getHost() for port in self._open]
+
+    def privilegedStartService(self) -> None:
+        """Begin to listen, which ports below 1024 allow to root only.
+
+        @raise ListeningFailed: one of the endpoints cannot be listened on; then none is.
+        """
+        super().privilegedStartService()
+        for listener, factory in self._edges:
+            self._listen(listener, factory)
+
+    def startService(self) -> None:
+        """Begin to listen, if that was not done before. Raises like L{privilegedStartService}."""
+        super().startService()
+        if not self._ports:
+            self.privilegedStartService()
+        if os.geteuid() == 0:
+            self._log.warn("running as root: start twistd with --uid and --gid of another user")
+        for line in self._about.splitlines():
+            self._log.info("{line}", line=line)
+
+    def stopService(self) -> Deferred[None]:
+        """Stop taking mail, and end what is running.
+
+        @return: fires when nothing is left, or C{Timeouts.stop} and a little more has passed.
+        """
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    def _listen(self, listener: Listener, factory: SmtpEdgeFactory) -> None:
+        port = maybeDeferred(listener.endpoint.listen, factory)
+        if port.called and isinstance(port.result, Failure):
+            refusal: Failure = port.result
+            port.addErrback(lambda _: None)
+            self._close()
+            raise ListeningFailed(_complaint(listener, refusal)) from refusal.value
+        # Few endpoints need time to begin; those that then fail cannot hold up the others.
+        port.addCallbacks(
+            self._listening, self._refused, callbackArgs=(listener,), errbackArgs=(listener,)
+        )
+        self._ports.append(port)
+
+    def _listening(self, port: IListeningPort, listener: Listener) -> None:
+        self._open.append(port)
+        word = "LMTP" if listener.options.lmtp else "ESMTP"
+        self._log.info(
+            "taking mail by {protocol} on {name}: {address}",
+            protocol=word,
+            name=listener.name,
+            address=port.getHost(),
+        )
+
+    def _refused(self, failure: Failure, listener: Listener) -> None:
+        if not failure.check(CancelledError):
+            self._log.critical("{complaint}", complaint=_complaint(listener, failure))
+
+    def _close(self) -> list[Deferred[Any]]:
+        """Let nobody new in; return what fires when the ports are closed."""
+        for port in self._ports:
+            port.cancel()
+        open_ports, self._open = self._open, []
+        return [maybeDeferred(port.stopListening) for port in open_ports]
+
+    async def _stop(self) -> None:
+        begun = self._clock.seconds()
+        closing = self._close()
+        leaving = [factory.stop() for _, factory in self._edges]
+        await DeferredList([*closing, *leaving], consumeErrors=True)
+        left = self._longest_stop() - (self._clock.seconds() - begun)
+        try:
+            await self._queue.stop().addTimeout(max(left, _LAST_WAIT), self._clock)
+        except Exception:  # noqa: BLE001 - a queue or a relay may be anybody's code
+            self._log.failure("queue {queue} did not stop", queue=self._queue)
+
+    def _longest_stop(self) -> float:
+        return max((listener.options.timeouts.stop for listener, _ in self._edges), default=0.0)
+
+
+def _complaint(listener: Listener, failure: Failure) -> str:
+    error = failure.value
+    # Twisted's own error has the system's in it, with its number.
+    cause = getattr(error, "socketError", error)
+    hint = _HINTS.get(getattr(cause, "errno", None), "")
+    return f"cannot listen on {listener.name!r}: {error}{hint}"

@@ -1,0 +1,121 @@
+# -*- test-case-name: tests.test_tap -*-
+"""The command ``twistd relay``: its options, and the service that they ask for.
+
+What the options mean is L{slimtwist.assembly}'s business; whatever is wrong with them ends the
+command with a status that is not 0, before anything listens.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.cred.credentials import IUsernameHashedPassword, IUsernamePassword
+from twisted.cred.strcred import AuthOptionMixin
+from twisted.python import usage
+
+import slimtwist
+from slimtwist.assembly import Choices, assemble
+from slimtwist.runtime import Runtime, default_runtime
+from slimtwist.smtp.secret import read_secret
+
+
+class Options(usage.Options, AuthOptionMixin):
+    """What an operator may say.
+
+    @ivar service: what was asked for, once the options are parsed.
+    """
+
+    synopsis = "[options]"
+    longdesc = (
+        "Takes mail in by ESMTP and LMTP, hands it to its next hop, and tells the client what "
+        "became of each recipient. Options marked * may be given several times."
+    )
+    supportedInterfaces = (IUsernamePassword, IUsernameHashedPassword)
+
+    optParameters = [  # noqa: RUF012 - usage.Options wants it so
+        ["relay", "r", None, "Where mail goes: smtp:HOST, for instance."],
+        ["queue", "q", "direct:", "What holds messages. direct: holds nothing."],
+        ["hostname", None, None, "What this host calls itself, if not by its own name."],
+        ["certificate", None, None, "A PEM file with key and certificates, to offer STARTTLS."],
+        ["bare-newline", None, "reject", "What to do about CR or LF alone: reject or normalize."],
+    ]
+
+    def __init__(self, runtime: Runtime | None = None) -> None:
+        """Know nothing yet.
+
+        @param runtime: clock and network; C{None} for those of the process.
+        """
+        super().__init__()
+        self._runtime = runtime
+        for name in ("smtp", "lmtp", "route", "accept", "relay-from", "limit", "timeout"):
+            self[name] = []
+        self["credCheckers"] = []
+
+    def opt_smtp(self, endpoint: str) -> None:
+        """* Take mail by ESMTP on a server endpoint; by default tcp:2525:interface=127.0.0.1."""
+        self["smtp"].append(endpoint)
+
+    def opt_lmtp(self, endpoint: str) -> None:
+        """* Take mail by LMTP on a server endpoint, such as unix:/run/relay/lmtp."""
+        self["lmtp"].append(endpoint)
+
+    def opt_route(self, route: str) -> None:
+        """* DOMAIN=DESCRIPTION: the relay for a domain, or for *.DOMAIN."""
+        self["route"].append(route)
+
+    def opt_accept(self, domain: str) -> None:
+        """* Take mail for this domain from anybody; *.DOMAIN for all below it."""
+        self["accept"].append(domain)
+
+    def opt_relay_from(self, network: str) -> None:
+        """* Take mail to anywhere from this network, or from unix; by default from this host."""
+        self["relay-from"].append(network)
+
+    def opt_limit(self, limit: str) -> None:
+        """* NAME=VALUE: change a limit."""
+        self["limit"].append(limit)
+
+    def opt_timeout(self, timeout: str) -> None:
+        """* NAME=SECONDS: change a wait."""
+        self["timeout"].append(timeout)
+
+    def opt_auth(self, description: str) -> None:
+        """* Let clients authenticate; file:PATH holds lines of name:password."""
+        kind, _, argument = description.partition(":")
+        if kind == "memory":
+            raise usage.UsageError("--auth: secrets come from files; write file:PATH")
+        try:
+            if kind == "file":
+                read_secret(argument)
+            super().opt_auth(description)
+        except (ValueError, usage.UsageError) as error:
+            raise usage.UsageError(f"--auth: {error}") from error
+
+    def opt_version(self) -> None:
+        """Display the version and exit."""
+        print(f"slimtwist {slimtwist.__version__}")  # noqa: T201 - for the person at the terminal
+        sys.exit(0)
+
+    def postOptions(self) -> None:
+        """Build the service. Raises UsageError when it cannot be."""
+        if self["relay"] is None:
+            raise usage.UsageError(
+                "--relay is missing: say where mail goes, as in --relay smtp:smarthost.example.com"
+            )
+        try:
+            self.service = assemble(self._choices(), self._runtime or default_runtime())
+        except ValueError as error:
+            raise usage.UsageError(str(error)) from error
+
+    def _choices(self) -> Choices:
+        names = ["relay", "smtp", "lmtp", "route", "queue", "accept", "relay-from", "hostname"]
+        names += ["certificate", "limit", "timeout", "bare-newline"]
+        chosen: dict[str, Any] = {name.replace("-", "_"): self[name] for name in names}
+        return Choices(**chosen, checkers=self["credCheckers"])
+
+
+def makeService(options: Options) -> IService:
+    """Return the service that the options ask for."""
+    return IService(options.service)
