@@ -132,9 +132,7 @@ class Transaction:
             self._check_addressed()
             body = self._body or self._begin()
         except Refusal:
-            self._channel.limit_transaction(self._options.timeouts.transaction)
-            await self._channel.receive(counted(size, len))
-            self._channel.limit_transaction(None)
+            await self._pass_over(size)
             raise
         await self._channel.receive(counted(size, self._chunk_taker(body)))
         if last:
@@ -144,6 +142,13 @@ class Transaction:
         if body.refusal is not None:
             raise self._refused(body.refusal, replies=1)
         return CHUNK_OK
+
+    async def _pass_over(self, size: int) -> None:
+        if not self.active:
+            self._channel.limit_transaction(self._options.timeouts.transaction)
+        await self._channel.receive(counted(size, len))
+        if not self.active:
+            self._channel.limit_transaction(None)
 
     def _begun(self) -> Mail:
         if self._mail is None:

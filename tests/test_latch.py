@@ -1,0 +1,41 @@
+# -*- test-case-name: tests.test_latch -*-
+"""Tests of what happens once."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError
+from twisted.trial.unittest import SynchronousTestCase
+
+from slimtwist.latch import Latch
+
+
+class Latches(SynchronousTestCase):
+    """Who waits for it."""
+
+    def test_waiting(self) -> None:
+        """All who wait are told when it opens, and all who come later at once."""
+        latch = Latch()
+        first, second = latch.wait(), latch.wait()
+        self.assertNoResult(first)
+        self.assertFalse(latch.open)
+        latch.release()
+        self.assertTrue(latch.open)
+        for each in (first, second, latch.wait()):
+            self.assertIsNone(self.successResultOf(each))
+
+    def test_again(self) -> None:
+        """Opened again, it tells nobody twice."""
+        latch = Latch()
+        waiting = latch.wait()
+        latch.release()
+        latch.release()
+        self.assertIsNone(self.successResultOf(waiting))
+
+    def test_cancelled(self) -> None:
+        """Who waits no more is not told, and disturbs nobody."""
+        latch = Latch()
+        first, second = latch.wait(), latch.wait()
+        first.cancel()
+        self.failureResultOf(first, CancelledError)
+        latch.release()
+        self.assertIsNone(self.successResultOf(second))
