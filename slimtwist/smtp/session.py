@@ -50,6 +50,8 @@ class Session:
     @ivar verified: whether the host has proved who it is.
     """
 
+    _log = Logger()
+
     def __init__(self, channel: Channel, host: str, options: ClientOptions) -> None:
         """Begin with a connected channel."""
         self.channel = channel
@@ -80,8 +82,14 @@ class Session:
         """Send a command, return the reply.
 
         @param command: a key of L{STAGES<slimtwist.errors.STAGES>}.
-        @raise RelayError: none came.
+        @raise RelayError: none came, or more than that.
         """
+        reply = await self._reply(command, octets, wait)
+        if not self.channel.quiet():
+            raise self._broken(command)
+        return reply
+
+    async def _reply(self, command: str, octets: bytes, wait: float) -> bytes:
         try:
             return await self.channel.command(octets, wait)
         except Broken:
@@ -145,7 +153,9 @@ class Session:
     async def _starttls(self, name: str, policy: TlsPolicy) -> None:
         if not self.extensions.starttls:
             return self._go_without(policy, "STARTTLS is not offered")
-        reply = await self.command("STARTTLS", b"STARTTLS\r\n", self.options.timeouts.starttls)
+        reply = await self._reply("STARTTLS", b"STARTTLS\r\n", self.options.timeouts.starttls)
+        if not self.channel.quiet():
+            raise self._injected() if reply.startswith(b"220") else self._broken("STARTTLS")
         if reply[:1] in b"45":
             return self._go_without(policy, f"STARTTLS refused: {Reply.received(reply)}")
         if not reply.startswith(b"220"):
@@ -153,6 +163,12 @@ class Session:
         await self._protect(name, policy)
         self.extensions = Extensions()  # RFC 3207 4.2: all that was learned before is forgotten
         return await self._hello(name, policy)
+
+    def _injected(self) -> ProtocolViolation:
+        """Return the error for octets that were to be taken for the first inside TLS."""
+        self._log.warn("starttls-injection: {host} sent more than 220 in clear", host=self.host)
+        reply = Reply.parse("451 4.7.0 plaintext came behind the reply to STARTTLS")
+        return ProtocolViolation(Outcome.of(reply, command="STARTTLS", host=self.host))
 
     def _go_without(self, policy: TlsPolicy, why: str) -> None:
         if policy.required:
@@ -185,7 +201,7 @@ class Session:
                 waiting: Deferred[Credentials] = Deferred.fromCoroutine(_awaited(given))
                 given = await waiting.addTimeout(self.options.timeouts.auth, self.channel.clock)
         except Exception as error:
-            Logger(source=self).failure("credentials for {host} failed", host=self.host)
+            self._log.failure("credentials for {host} failed", host=self.host)
             raise self._auth_failed(f"no credentials: {type(error).__name__}") from error
         return cast(Credentials, given)
 

@@ -1,0 +1,178 @@
+# -*- test-case-name: tests.smtp.test_session -*-
+"""Dialogues up to a ready session: the peers that hold them, and the clients that meet these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from slimtwist.destinations import Destinations
+from slimtwist.errors import RelayError
+from slimtwist.outcome import Outcome
+from slimtwist.runtime import Runtime
+from slimtwist.smtp.auth import Credentials
+from slimtwist.smtp.connector import Connector, Place
+from slimtwist.smtp.options import ClientOptions
+from slimtwist.smtp.session import Session
+from slimtwist.smtp.tls import TlsPolicy
+from slimtwist.testing import MemoryReactor, ScriptedPeer, StartTls
+from slimtwist.testing.script import Script
+from slimtwist.testing.steps import Step
+
+HOST = "mx.example.com"
+PASSWORD = Credentials("joe", "secret")
+GREETING: list[str | Step] = [f"S: 220 {HOST} ESMTP"]
+STARTTLS: list[str | Step] = ["C: STARTTLS", "S: 220 go ahead", StartTls()]
+BYE: list[str | Step] = ["C: QUIT", "S: 221 bye"]
+
+
+def ehlo(*keywords: str) -> list[str | Step]:
+    """Return an EHLO and a reply that offers these."""
+    lines = [HOST, *keywords]
+    first = [f"S: 250-{line}" for line in lines[:-1]]
+    return ["C: EHLO client.example.org", *first, f"S: 250 {lines[-1]}"]
+
+
+class World:
+    """A host that plays scripts, and a client of it, in memory.
+
+    @ivar reactor: the time and the network.
+    @ivar peer: the host.
+    @ivar address: where it is.
+    @ivar connector: the client.
+    """
+
+    def __init__(
+        self,
+        *scripts: Script,
+        place: Place | None = None,
+        connector: dict[str, Any] | None = None,
+        **options: Any,  # noqa: ANN401 - each of ClientOptions has a type of its own
+    ) -> None:
+        """Let the host listen; nothing is connected.
+
+        @param scripts: for each connection one.
+        @param connector: further arguments of the L{Connector}.
+        @param options: of the L{ClientOptions}.
+        """
+        self.reactor = MemoryReactor()
+        self.peer = ScriptedPeer(*scripts)
+        self.address = self.reactor.add_host(HOST, self.peer)
+        self.destinations = Destinations(self.reactor)
+        self.connector = Connector(
+            Runtime(self.reactor, random=Random(1)),
+            place or Place(HOST),
+            ClientOptions(**{"ehlo_as": "client.example.org"} | options),
+            self.destinations,
+            **connector or {},
+        )
+        self.opened: Deferred[Session] | None = None
+        self.results: list[Session | Failure] = []
+
+    def start(self) -> Deferred[Session]:
+        """Begin to open a session; what comes of it is in C{results} too."""
+        self.opened = Deferred.fromCoroutine(self.connector.open())
+        self.opened.addBoth(self._note)
+        return self.opened
+
+    def _note(self, result: Session | Failure) -> Session | Failure | None:
+        self.results.append(result)
+        return result if isinstance(result, Session) else None
+
+    def session(self) -> Session:
+        """Return a session, when it is open. Raises what it fails with."""
+        self.finish_opening()
+        result = self.results[-1]
+        if isinstance(result, Failure):
+            result.raiseException()
+        assert isinstance(result, Session)
+        return result
+
+    def error(self) -> RelayError:
+        """Return the error that opening a session ends with."""
+        self.finish_opening()
+        result = self.results[-1]
+        assert isinstance(result, Failure), result
+        assert isinstance(result.value, RelayError), result
+        return result.value
+
+    def outcome(self) -> Outcome:
+        """Return what each recipient gets from it."""
+        return self.error().outcome
+
+    def finish_opening(self) -> None:
+        """Let time pass until it is decided, but no longer than two hours."""
+        if self.opened is None:
+            self.start()
+        end = self.reactor.seconds() + 7200
+        self.reactor.flush()
+        while not self.results and self.reactor.next(before=end):
+            pass
+        assert self.results, self.reactor.leftovers()
+
+    def close(self, farewell: bytes = b"QUIT\r\n") -> None:
+        """End the session, if there is one."""
+        for each in self.results:
+            if isinstance(each, Session):
+                each.channel.close(farewell)
+        self.reactor.advance(10)
+
+    def left(self) -> str:
+        """Return what is left behind, but for the host itself; empty for nothing."""
+        left = replace(self.reactor.leftovers(), ports=())
+        return str(left) if left else ""
+
+    def check(self) -> None:
+        """Check that the host got all that it expected, and nothing is left."""
+        self.reactor.advance(10)
+        self.peer.verify()
+        assert not self.left(), self.left()
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """What is said up to a session, or an error.
+
+    @ivar scripts: of the host, one for each connection.
+    @ivar options: of the client.
+    @ivar ends: the reply of the outcome as a text with its command behind it; empty: a session.
+    """
+
+    scripts: tuple[Script, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    ends: str = ""
+
+    def world(self) -> World:
+        """Return host and client anew."""
+        return World(*self.scripts, **self.options)
+
+    def play(self, prepare: Callable[[World], object] = lambda _: None) -> tuple[str, list[str]]:
+        """Hold the dialogue, and return how it ended and what was said."""
+        world = self.world()
+        prepare(world)
+        world.finish_opening()
+        result = world.results[-1]
+        world.close()
+        world.check()
+        return describe(result), world.peer.transcript
+
+
+def describe(result: Session | Failure) -> str:
+    """Return how opening a session ended: empty for a session, else reply and command."""
+    if isinstance(result, Session):
+        return ""
+    assert isinstance(result.value, RelayError), result
+    outcome = result.value.outcome
+    return f"{outcome.reply} ({outcome.command})"
+
+
+def policy(mode: str, **parts: Any) -> TlsPolicy:  # noqa: ANN401
+    """Return a TLS policy by its word."""
+    from slimtwist.smtp.tls import TlsMode  # noqa: PLC0415
+
+    return TlsPolicy(TlsMode(mode), **parts)
