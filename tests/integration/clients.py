@@ -124,11 +124,11 @@ def smtp_source(
     """Run smtp-source against a server on 127.0.0.1, or on a UNIX socket. It does not pipeline.
 
     @param port: the TCP port, or the path of the socket.
-    @param recipient: with C{recipients} more than 1, a number goes before each: C{1you@b.test}.
+    @param recipient: with C{recipients} of 3: C{3you@b.test}, C{2you@b.test}, C{you@b.test}.
     @param messages: how many in all.
     @param recipients: how many in each message.
     @param sessions: how many at the same time.
-    @param length: of the body, in octets: lines of 80 octets, their CRLF included.
+    @param length: of the body, in octets; the CRLF of an empty line comes after it.
     @param octets: the message instead of one made up, with CRLF line ends. The last line must be
         empty, since smtp-source always sends one, and there may be no NUL, which it cannot send.
     @param keep_connection: send the next message over the same connection.

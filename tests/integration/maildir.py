@@ -22,6 +22,8 @@ _OWN = re.compile(
     rb"(?:Received: .*\n(?:[ \t].*\n)*)?"
 )
 
+_NAME = re.compile(r"(?P<seconds>\d+)\.(?:V[0-9a-f]+I[0-9a-f]+)?M(?P<microseconds>\d+)")
+
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
@@ -65,6 +67,12 @@ def _with_crlf(octets: bytes) -> bytes:
 def files(maildir: Path) -> list[Path]:
     """Return the new messages in a Maildir, in the order of their delivery."""
     new = maildir / "new"
-    if not new.exists():
-        return []
-    return sorted(new.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    return sorted(new.iterdir(), key=_moment) if new.exists() else []
+
+
+def _moment(path: Path) -> tuple[int, int]:
+    """Return seconds and microseconds, which are in the names that both servers give."""
+    found = _NAME.match(path.name)
+    if found is None:
+        raise ValueError(f"not the name of a file in a Maildir: {path.name}")
+    return int(found["seconds"]), int(found["microseconds"])

@@ -111,7 +111,7 @@ class SmtpSink:
         return listening(self.address, self.port)
 
     def running(self) -> bool:
-        """Tell whether it runs; after C{most_messages} and C{most_sessions} it ends by itself."""
+        """Tell whether it runs; after C{most_messages} and C{most_quits} it ends by itself."""
         return self._process.running()
 
     def stop(self) -> None:
@@ -123,7 +123,7 @@ class SmtpSink:
         return self._process.log()
 
     def messages(self) -> list[Taken]:
-        """Return what it took, in the order of the end of data.
+        """Return what it took, in no certain order.
 
         A message is there when its client has the final reply.
         """
@@ -132,5 +132,4 @@ class SmtpSink:
     def files(self) -> list[Path]:
         """Return the files that it wrote below C{dump/}."""
         dumps = (self._process.directory / "dump").rglob("*")
-        written = [path for path in dumps if path.is_file()]
-        return sorted(written, key=lambda path: path.stat().st_mtime_ns)
+        return [path for path in dumps if path.is_file()]

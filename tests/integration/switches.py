@@ -43,10 +43,10 @@ class Switches:
     lmtp: bool = field(default=False, metadata={"switch": "-L"})
     #: Connections at the same time; more wait in the kernel's line.
     most_connections: int | None = field(default=None, metadata={"switch": "-m"})
-    #: End after so many messages.
+    #: End at the end of so many messages, and leave the last one without a reply.
     most_messages: int | None = field(default=None, metadata={"switch": "-M"})
-    #: End after so many sessions.
-    most_sessions: int | None = field(default=None, metadata={"switch": "-n"})
+    #: End after so many QUITs; only with C{counters}.
+    most_quits: int | None = field(default=None, metadata={"switch": "-n"})
     without_dsn: bool = field(default=False, metadata={"switch": "-N"})
     without_pipelining: bool = field(default=False, metadata={"switch": "-p"})
     #: Greet with asterisks, as a CISCO PIX does. Implies C{without_esmtp}.
@@ -82,6 +82,6 @@ class Switches:
             value = getattr(self, each.name)
             if value is True:
                 yield each.metadata["switch"]
-            elif value not in (None, False, ()):
+            elif value is not None and value is not False and value != ():
                 yield each.metadata["switch"]
                 yield str(value) if isinstance(value, str | int) else ",".join(value)

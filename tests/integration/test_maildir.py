@@ -57,3 +57,23 @@ class FilesTests(SynchronousTestCase):
     def test_nothing_delivered(self) -> None:
         """A Maildir that was not made yet is empty."""
         self.assertEqual(files(Path(self.mktemp())), [])
+
+    def test_order(self) -> None:
+        """The names tell when each was delivered; those of both servers are known."""
+        new = Path(self.mktemp()) / "new"
+        new.mkdir(parents=True)
+        names = [
+            "1795390852.M9P13069.h,S=452,W=452",
+            "1795390852.Vfe01I80fM10.h",
+            "1795390853.M1.h",
+        ]
+        for name in reversed(names):
+            (new / name).touch()
+        self.assertEqual([path.name for path in files(new.parent)], names)
+
+    def test_another_name(self) -> None:
+        """A file that no server made is an error."""
+        new = Path(self.mktemp()) / "new"
+        new.mkdir(parents=True)
+        (new / "x").touch()
+        self.assertRaises(ValueError, files, new.parent)
