@@ -101,6 +101,10 @@ class VirtualClock:
         self._hidden.discard(call)
         return call
 
+    def size(self) -> int:
+        """Return how many entries are kept, with those that were cancelled and not swept yet."""
+        return len(self._heap)
+
     def move_to(self, moment: float) -> None:
         """Let the time be C{moment}; it never goes back."""
         self._now = max(self._now, moment)

@@ -67,9 +67,13 @@ class End(Protocol):
         """More may be sent."""
 
 
+Observer = Callable[["Flow", bytes | Mark], object]
+
+
 class Flow:
     """One direction.
 
+    @ivar name: the number of its wire and its direction: C{"1 up"}, C{"1 down"}.
     @ivar segment: splits the octets of one write into what arrives at a time; C{None}: not split.
     @ivar latency: seconds from one end to the other.
     @ivar spacing: seconds at least between two arrivals, so that split octets drip.
@@ -89,7 +93,8 @@ class Flow:
     spacing: float = 0.0
     record: bool = True
 
-    def __init__(self, loop: Loop, source: End, sink: End) -> None:
+    def __init__(self, loop: Loop, source: End, sink: End, name: str = "") -> None:
+        self.name = name
         self._loop = loop
         self._source = source
         self._sink = sink
@@ -105,7 +110,7 @@ class Flow:
         self.sent = 0
         self.arrived = 0
         self.tape = bytearray()
-        self.observer: Callable[[Flow, bytes | Mark], object] | None = None
+        self.observer: Observer | None = None
 
     # What a test does.
 
@@ -135,7 +140,7 @@ class Flow:
         """
         self._cut = (after, how)
         if self.arrived >= after:
-            self._loop.at(self._loop.seconds(), self._sever)
+            self._loop.at(self._loop.seconds(), self._cut_if_due)
 
     # What the sockets do.
 
@@ -146,6 +151,8 @@ class Flow:
 
     def room(self) -> int:
         """Return how many octets may be sent now."""
+        if self._swallowing:
+            return WINDOW
         return max(0, self._window - (self.sent - self.arrived) - self._unread)
 
     def send(self, octets: bytes) -> int:
@@ -153,7 +160,7 @@ class Flow:
         taken = octets[: self.room()]
         if self._answering:
             self._source.receive_reset()
-        elif not self._swallowing and taken:
+        else:
             self.sent += len(taken)
             for chunk in filter(None, self.segment(taken) if self.segment else (taken,)):
                 self._post(chunk, self.spacing)
@@ -195,6 +202,8 @@ class Flow:
     # On the way.
 
     def _post(self, item: bytes | Mark, spacing: float = 0.0) -> None:
+        if self._swallowing:
+            return
         moment = max(self._loop.seconds() + self.latency, self._last + spacing)
         self._last = moment
         self._way.append((moment, item))
@@ -211,7 +220,9 @@ class Flow:
                 item, rest = self._split(item)
                 if rest:
                     self._way.appendleft((moment, rest))
-                self._arrive(item)
+                if item:
+                    self._arrive(item)
+                self._cut_if_due()
 
     def _stalled(self) -> bool:
         return self._stop is not None and self.arrived >= self._stop
@@ -223,7 +234,7 @@ class Flow:
             ends.append(self._stop - self.arrived)
         if self._cut is not None:
             ends.append(self._cut[0] - self.arrived)
-        end = min(ends)
+        end = max(0, min(ends))
         return octets[:end], octets[end:]
 
     def _arrive(self, octets: bytes) -> None:
@@ -234,8 +245,12 @@ class Flow:
         if self.observer is not None:
             self.observer(self, octets)
         self._sink.receive(octets)
+
+    def _cut_if_due(self) -> None:
         if self._cut is not None and self.arrived >= self._cut[0]:
-            self._sever()
+            how = self._cut[1]
+            self._cut = None
+            self._sever(how)
 
     def _mark(self, mark: Mark) -> None:
         if self.observer is not None:
@@ -245,12 +260,8 @@ class Flow:
         else:
             self._sink.receive_reset()
 
-    def _sever(self) -> None:
+    def _sever(self, how: Cut) -> None:
         """Cut, once."""
-        if self._cut is None:
-            return
-        how = self._cut[1]
-        self._cut = None
         self.swallow()
         if self.observer is not None:
             self.observer(self, Mark.RST if how is Cut.RST else Mark.FIN)
@@ -260,4 +271,5 @@ class Flow:
             self._sink.receive_end()
         if how is not Cut.HALF:
             self._source.receive_reset()
+            self.reverse.swallow()
             self.reverse.refuse()

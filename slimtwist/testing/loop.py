@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import islice
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.base import DelayedCall, ReactorBase
@@ -27,9 +27,6 @@ from zope.interface import implementer
 
 from slimtwist.testing.clock import VirtualClock
 from slimtwist.testing.sockets import MemorySocket
-
-#: Turns at one moment after which a program is taken to be in a loop.
-TURNS: Final = 1_000_000
 
 
 class NeverAtRestError(AssertionError):
@@ -43,10 +40,12 @@ class EventLoop(ReactorBase):
     @ivar clock: the timed calls.
     @ivar pick: given how many things could be done now, says which (0 is the first): the order of
         simultaneous events. C{None}: always the first.
+    @ivar patience: turns at one moment after which a program is taken to be in a loop.
     @ivar turns: turns made so far.
     @param start: the virtual time in seconds at first.
     """
 
+    patience = 1_000_000
     _registerAsIOThread = False
     _log = Logger()
 
@@ -66,10 +65,12 @@ class EventLoop(ReactorBase):
 
         @raise NeverAtRestError: there is no end to it.
         """
-        for _ in range(TURNS):
+        for _ in range(self.patience):
             if not self._turn():
                 return
-        raise NeverAtRestError(f"{TURNS} turns at {self.seconds()} s, and still something to do")
+        raise NeverAtRestError(
+            f"{self.patience} turns at {self.seconds()} s, and still something to do"
+        )
 
     def next(self, before: float) -> bool:
         """Go on to the next moment at which something is due, if that is not after C{before}."""

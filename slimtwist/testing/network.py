@@ -18,7 +18,7 @@ from ipaddress import ip_address
 from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
 
-from slimtwist.testing.flow import Cut, Flow, Loop
+from slimtwist.testing.flow import Cut, Flow, Loop, Observer
 from slimtwist.testing.sockets import (
     Address,
     ListeningSocket,
@@ -112,9 +112,11 @@ class Network:
     @ivar fate: decides about an attempt before these do; C{None} from it leaves it to them.
     @ivar own: this host's addresses, for who binds to one; C{None}: all are.
     @ivar home: the addresses, v4 and v6, that connections to elsewhere come from.
+    @ivar last_port: the port that was given last to whoever did not choose one.
     @ivar latency: seconds that connecting takes.
     @ivar opaque: whether TLS is without secrets, and goes as C{handshake} says; if not, it is real.
     @ivar handshake: what becomes of TLS on new connections.
+    @ivar observer: called with the flow and each piece of octets or mark that arrives anywhere.
     @ivar on_wire: called with each new wire before anything passes over it; may set its faults.
     @ivar attempts: every attempt to connect, in order.
     @ivar wires: every connection made, in order.
@@ -125,7 +127,7 @@ class Network:
     def __init__(self, loop: Waker) -> None:
         self._loop = loop
         self._numbers = 0
-        self._port = _EPHEMERAL[0] - 1
+        self.last_port = _EPHEMERAL[0] - 1
         self._listeners: dict[tuple[int, str, int], ListeningSocket] = {}
         self._connecting: dict[StreamSocket, Attempt] = {}
         self.sockets: WeakValueDictionary[int, MemorySocket] = WeakValueDictionary()
@@ -138,6 +140,7 @@ class Network:
         self.latency = 0.0
         self.opaque = True
         self.handshake = Handshake()
+        self.observer: Observer | None = None
         self.on_wire: Callable[[Wire], object] | None = None
         self.attempts: list[Attempt] = []
         self.wires: list[Wire] = []
@@ -256,8 +259,10 @@ class Network:
         listener.offer(server)
 
     def _wire(self, client: StreamSocket, server: StreamSocket, attempt: Attempt) -> Wire:
-        up = Flow(self._loop, client, server)
-        down = Flow(self._loop, server, client)
+        number = len(self.wires) + 1
+        up = Flow(self._loop, client, server, f"{number} up")
+        down = Flow(self._loop, server, client, f"{number} down")
+        up.observer = down.observer = self.observer
         up.reverse, down.reverse = down, up
         client.outgoing = server.incoming = up
         client.incoming = server.outgoing = down
@@ -284,8 +289,8 @@ class Network:
         return _name(client.family, bound, port)
 
     def _next_port(self) -> int:
-        self._port = self._port + 1 if self._port < _EPHEMERAL[1] else _EPHEMERAL[0]
-        return self._port
+        self.last_port = self.last_port + 1 if self.last_port < _EPHEMERAL[1] else _EPHEMERAL[0]
+        return self.last_port
 
 
 def _canonical(host: str) -> str:

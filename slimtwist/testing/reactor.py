@@ -148,7 +148,7 @@ class MemoryReactor(EventLoop):
         port: int,
         factory: ClientFactory[Any],
         timeout: float = 30.0,
-        bindAddress: Binding | str | tuple[str, int] | None = None,  # noqa: N803
+        bindAddress: Binding | tuple[str, int] | None = None,  # noqa: N803
     ) -> IConnector:
         """Connect by TCP. See L{IReactorTCP}."""
         connector = TCPConnector(host, port, factory, timeout, bindAddress, self)

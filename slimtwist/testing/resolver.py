@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import (
     IAddress,
+    IDelayedCall,
     IHostnameResolver,
     IHostResolution,
     IReactorTime,
@@ -31,11 +32,12 @@ class Resolution:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.cancelled = False
+        self.answer: IDelayedCall | None = None
 
     def cancel(self) -> None:
         """Give up: no address will be told any more."""
-        self.cancelled = True
+        if self.answer is not None and self.answer.active():
+            self.answer.cancel()
 
 
 @implementer(IHostnameResolver)
@@ -73,7 +75,9 @@ class MemoryResolver:
                 for address in self._addresses(hostName, portNumber)
                 if addressTypes is None or isinstance(address, tuple(addressTypes))
             ]
-            self._clock.callLater(self.delay, _answer, resolution, resolutionReceiver, found)
+            resolution.answer = self._clock.callLater(
+                self.delay, _answer, resolutionReceiver, found
+            )
         return resolution
 
     def _addresses(self, name: str, port: int) -> list[IPv4Address | IPv6Address]:
@@ -92,11 +96,7 @@ def _literal(name: str) -> bool:
     return True
 
 
-def _answer(
-    resolution: Resolution, receiver: IResolutionReceiver, addresses: list[IAddress]
-) -> None:
+def _answer(receiver: IResolutionReceiver, addresses: list[IAddress]) -> None:
     for address in addresses:
-        if not resolution.cancelled:
-            receiver.addressResolved(address)
-    if not resolution.cancelled:
-        receiver.resolutionComplete()
+        receiver.addressResolved(address)
+    receiver.resolutionComplete()

@@ -31,7 +31,7 @@ from zope.interface.verify import verifyObject
 
 from slimtwist.testing import Handshake, MemoryReactor
 from slimtwist.testing.tls import OpaqueContext
-from tests.testing.worlds import InMemory, OnLoopback, Recorder, World, scenario
+from tests.testing.worlds import InMemory, OnLoopback, Push, Recorder, World, scenario
 
 _AUTHORITY = trustme.CA()
 _ISSUED = _AUTHORITY.issue_cert("mx.example")
@@ -185,7 +185,7 @@ class TLSContract(World):
         """A producer is paused by a peer that does not read, and resumed when it does."""
         client, server = await self.secure_pair()
         events = client.events
-        client.transport.registerProducer(Producer(events), True)
+        client.transport.registerProducer(Push(events), True)
         server.transport.pauseProducing()
         client.transport.write(b"x" * 20_000_000)
         await self.a_while()
@@ -195,25 +195,6 @@ class TLSContract(World):
         assert events == ["secure", "pause", "resume"]
         client.transport.unregisterProducer()
         await self.close(client, server)
-
-
-class Producer:
-    """Notes what it is told."""
-
-    def __init__(self, events: list[str]) -> None:
-        self._events = events
-
-    def pauseProducing(self) -> None:
-        """Note it."""
-        self._events.append("pause")
-
-    def resumeProducing(self) -> None:
-        """Note it."""
-        self._events.append("resume")
-
-    def stopProducing(self) -> None:
-        """Note it."""
-        self._events.append("stop")
 
 
 class LoopbackTests(TLSContract, OnLoopback, TestCase):

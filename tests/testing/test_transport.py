@@ -17,7 +17,6 @@ from twisted.internet.error import (
 from twisted.internet.interfaces import (
     IConsumer,
     IPullProducer,
-    IPushProducer,
     ITCPTransport,
 )
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -33,26 +32,6 @@ from tests.testing.worlds import (
     World,
     scenario,
 )
-
-
-@implementer(IPushProducer)
-class Push:
-    """A streaming producer that writes when it is told so by the test."""
-
-    def __init__(self) -> None:
-        self.events: list[str] = []
-
-    def pauseProducing(self) -> None:
-        """Note it."""
-        self.events.append("pause")
-
-    def resumeProducing(self) -> None:
-        """Note it."""
-        self.events.append("resume")
-
-    def stopProducing(self) -> None:
-        """Note it."""
-        self.events.append("stop")
 
 
 @implementer(IPullProducer)
@@ -176,8 +155,7 @@ class TransportContract(World):
     async def test_producer_and_a_lost_connection(self) -> None:
         """A producer is stopped when the connection is lost, before the protocol is told."""
         client, server = await self.pair()
-        producer = Push()
-        producer.events = client.events
+        producer = Push(client.events)
         client.transport.registerProducer(producer, True)
         server.transport.loseConnection()
         await self.until(lambda: client.reason)

@@ -15,7 +15,12 @@ from twisted.internet import reactor as real_reactor
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString, connectProtocol, serverFromString
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IListeningPort
+from twisted.internet.interfaces import (
+    IAddress,
+    IHalfCloseableProtocol,
+    IListeningPort,
+    IPushProducer,
+)
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -57,6 +62,26 @@ class HalfCloseable(Recorder):
     def writeConnectionLost(self) -> None:
         """Note it."""
         self.events.append("write lost")
+
+
+@implementer(IPushProducer)
+class Push:
+    """A streaming producer that notes what it is told; the test writes."""
+
+    def __init__(self, events: list[str] | None = None) -> None:
+        self.events = [] if events is None else events
+
+    def pauseProducing(self) -> None:
+        """Note it."""
+        self.events.append("pause")
+
+    def resumeProducing(self) -> None:
+        """Note it."""
+        self.events.append("resume")
+
+    def stopProducing(self) -> None:
+        """Note it."""
+        self.events.append("stop")
 
 
 class Servers(Factory):
