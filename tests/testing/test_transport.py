@@ -27,6 +27,7 @@ from tests.testing.worlds import (
     HalfCloseable,
     InMemory,
     OnLoopback,
+    Push,
     Recorder,
     Servers,
     World,
