@@ -49,6 +49,13 @@ class RelayMaker:
         try:
             signature.bind(runtime, *args, **kwargs)
         except TypeError as error:
-            names = ", ".join([*signature.parameters][1:]) or "none"
-            raise ValueError(f"{error}; its arguments are {names}") from error
+            raise ValueError(f"{error}; {_known(signature)}") from error
         return parser(runtime, *args, **kwargs)
+
+
+def _known(signature: inspect.Signature) -> str:
+    """Return what a description may hold, for whoever wrote another."""
+    _, *parameters = signature.parameters.values()
+    names = ["more" if each.kind is each.VAR_KEYWORD else each.name for each in parameters]
+    known = f"its arguments are {', '.join(names) or 'none'}"
+    return f"{known} (a colon within one needs brackets around it or a backslash before)"

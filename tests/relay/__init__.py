@@ -1,0 +1,2 @@
+# -*- test-case-name: tests.relay -*-
+"""Tests of the relays."""

@@ -1,0 +1,121 @@
+# -*- test-case-name: tests.relay.test_plugins -*-
+"""Descriptions, as operators write them, become the relays that they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from slimtwist.envelope import Envelope
+from slimtwist.errors import TLSFailed, TransientRelayError
+from slimtwist.relay.blackhole import BlackholeRelay
+from slimtwist.relay.smtp.static import StaticSmtpRelay
+from slimtwist.runtime import Runtime
+from slimtwist.testing import FakeSmarthost, MemoryReactor
+
+
+class DescriptionTests(SynchronousTestCase):
+    """From text to a relay that works."""
+
+    def setUp(self) -> None:
+        """A network with a smart host."""
+        self.reactor = MemoryReactor()
+        self.runtime = Runtime(self.reactor, hostname="relay.example")
+        self.hop = FakeSmarthost()
+
+    def deliver(self, description: str) -> list[str]:
+        """Return the relay's answers for a message, sent by what the description says."""
+        relay = self.runtime.relay(description)
+        octets = b"Subject: x\r\n\r\nx\r\n"
+        message = Envelope.parse("a@example.org", ["b@example.net"], octets)
+        report = self.reactor.wait(relay.attempt(message, 0))
+        self.reactor.wait(relay.stop())
+        return [str(outcome.reply) for outcome in report]
+
+    def wrong(self, description: str) -> str:
+        """Return what is said of a description that cannot be."""
+        with self.assertRaises(ValueError) as caught:
+            self.runtime.relay(description)
+        return str(caught.exception)
+
+    def test_host(self) -> None:
+        """A host, on port 25 or another one."""
+        self.reactor.add_host("mx.example", self.hop)
+        self.reactor.add_host("other.example", self.hop, 2525)
+        for description in ("smtp:mx.example", "smtp:other.example:port=2525"):
+            self.assertEqual(self.deliver(description), ["250 2.0.0 taken"])
+        self.assertEqual(self.deliver("smtp:other.example:2525"), ["250 2.0.0 taken"])
+
+    def test_address(self) -> None:
+        """An IPv6 address stands in brackets."""
+        self.reactor.listenTCP(25, self.hop, interface="2001:db8::1")
+        self.assertEqual(self.deliver("smtp:[2001:db8::1]:port=25"), ["250 2.0.0 taken"])
+        self.assertEqual(self.reactor.network.attempts[0].host, "2001:db8::1")
+
+    def test_unix(self) -> None:
+        """A UNIX socket needs no host."""
+        self.reactor.listenUNIX("/run/hop", self.hop)
+        self.assertEqual(self.deliver("smtp:unix=/run/hop"), ["250 2.0.0 taken"])
+
+    def test_ehlo(self) -> None:
+        """The name for EHLO is the description's, or the host's own."""
+        self.reactor.add_host("mx.example", self.hop)
+        self.deliver("smtp:mx.example")
+        self.deliver("smtp:mx.example:ehlo_as=other.example")
+        said = [line for line in self.hop.transcript if line.startswith("C: EHLO")]
+        self.assertEqual(said, ["C: EHLO relay.example", "C: EHLO other.example"])
+
+    def test_credentials(self) -> None:
+        """Credentials come from a file, and go to no host that has not proved itself (L9)."""
+        login = Path(self.mktemp())
+        login.write_text("me:secret")
+        self.hop.users = {"me": "secret"}
+        self.reactor.add_host("mx.example", self.hop)
+        error = self.assertRaises(
+            TransientRelayError, self.deliver, f"smtp:mx.example:credentials={login}"
+        )
+        self.assertEqual(error.outcome.reply.enhanced, "4.7.4")
+        insecure = f"smtp:mx.example:credentials={login}:tls=none:auth_insecure=yes"
+        self.assertEqual(self.deliver(insecure), ["250 2.0.0 taken"])
+
+    def test_submissions(self) -> None:
+        """On port 465 TLS comes first (RFC 8314 3.3), unless the description says otherwise."""
+        self.reactor.add_host("mx.example", self.hop, 465)
+        plain = self.runtime.relay("smtp:mx.example:port=465:tls_first=no")
+        first = self.runtime.relay("smtp:mx.example:port=465:starttls=5")
+        octets = b"Subject: x\r\n\r\nx\r\n"
+        message = Envelope.parse("a@example.org", ["b@example.net"], octets)
+        self.reactor.wait(plain.attempt(message, 0))
+        self.assertEqual(len(self.hop.messages), 1)
+        # This host speaks no TLS, and so nothing is said to it.
+        attempt = first.attempt(message, 0)
+        self.assertRaises(TLSFailed, self.reactor.wait, attempt)
+        self.assertEqual([line for line in self.hop.transcript[-2:] if line[0] == "C"], [])
+
+    def test_blackhole(self) -> None:
+        """Nowhere has no arguments."""
+        self.assertIsInstance(self.runtime.relay("blackhole:"), BlackholeRelay)
+        self.assertIn("arguments are none", self.wrong("blackhole:x"))
+
+    def test_kind(self) -> None:
+        """What C{smtp:} builds is the relay to a smart host."""
+        self.assertIsInstance(self.runtime.relay("smtp:mx.example"), StaticSmtpRelay)
+
+    def test_wrong(self) -> None:
+        """Every error names the relay and the part, and says how to mend it."""
+        cases = {
+            "smtp:": "smtp: the host is missing: write smtp:HOST",
+            "smtp:mx.example:port=0": "smtp: port='0'",
+            "smtp:mx.example:port=x": "smtp: port='x' is not a whole number from 1 to 65535",
+            "smtp:mx.example:prot=25": "smtp: unknown argument 'prot'",
+            "smtp:a:25:c": "too many positional arguments; its arguments are host, port, unix",
+            "smtp:mx.example:eight_bit=maybe": "eight_bit='maybe'",
+            "smtp:mx.example:source_ips=x": "'x'",
+            "smtp:mx.example:tls=none:tls_first=yes": "without TLS there is no TLS first",
+            "smtp:mx.example:tls=encrypt:trust=/nowhere": "trust: /nowhere",
+            "smtp:2001:db8::1": "a colon within one needs brackets",
+            "nothing:": "no relay 'nothing'; installed are",
+        }
+        for description, wanted in cases.items():
+            self.assertIn(wanted, self.wrong(description))
