@@ -7,13 +7,15 @@ error of ours, any other exception, a wrong value or silence into a L{Report}, e
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from slimtwist.envelope import Envelope
-from slimtwist.errors import RelayError, fault_outcome
+from slimtwist.errors import AttemptCancelled, RelayError, fault_outcome
 from slimtwist.interfaces import IRelay
 from slimtwist.outcome import Outcome, Report
 
@@ -42,9 +44,10 @@ class _Settlement:
         self._envelope = envelope
         self._result: Deferred[Report] = Deferred(lambda _: self._give_up("cancelled"))
         self._settled = False
+        self._fault: str | None = None  # why it was given up
 
     def run(self, attempts: int, deadline: float) -> Deferred[Report]:
-        self._timer = self._clock.callLater(deadline, self._give_up, "deadline")
+        self._timer = self._clock.callLater(max(0, deadline), self._give_up, "deadline")
         try:
             attempt = self._relay.attempt(self._envelope, attempts)
         except Exception:  # noqa: BLE001 - a relay may be anybody's code
@@ -55,13 +58,20 @@ class _Settlement:
         return self._result
 
     def _give_up(self, fault: str) -> None:
-        self._fault = fault
-        self._attempt.cancel()
+        if self._fault is None:  # not while the relay is being cancelled
+            self._fault = fault
+            self._cancel()
         # The relay had its chance to say how far it came; a silent one may have sent all.
         self._settle(fault_outcome(fault, "", ambiguous=True))
 
+    def _cancel(self) -> None:
+        try:
+            self._attempt.cancel()
+        except Exception:  # noqa: BLE001 - a canceller is the relay's code, too
+            self._log.failure("relay {relay} cannot be cancelled", relay=self._relay)
+
     def _judge(self, result: object) -> None:
-        if isinstance(result, Report) and len(result) == len(self._envelope.recipients):
+        if isinstance(result, Report) and self._is_complete(result):
             self._fire(result)
         elif isinstance(result, Failure):
             self._settle(self._meaning(result))
@@ -69,14 +79,23 @@ class _Settlement:
             self._log.error("relay {relay} returned {result!r}", relay=self._relay, result=result)
             self._settle(fault_outcome("internal", "incomplete report", ambiguous=True))
 
+    def _is_complete(self, report: Report) -> bool:
+        outcomes = [each for each in report if isinstance(each, Outcome)]
+        return len(outcomes) == len(report) == len(self._envelope.recipients)
+
     def _meaning(self, failure: Failure) -> Outcome:
-        if isinstance(failure.value, RelayError):
-            return failure.value.outcome
-        if failure.check(CancelledError):
-            return fault_outcome(getattr(self, "_fault", "cancelled"), "", ambiguous=True)
+        error = failure.value
+        if isinstance(error, AttemptCancelled) and self._fault == "deadline":
+            # The relay knows how far it came, we know why it had to end.
+            passed = fault_outcome("deadline", "", ambiguous=error.outcome.ambiguous)
+            return replace(error.outcome, reply=passed.reply)
+        if isinstance(error, RelayError):
+            return error.outcome
+        if isinstance(error, CancelledError):
+            return fault_outcome(self._fault or "cancelled", "", ambiguous=True)
         self._log.failure("relay {relay} failed", failure, relay=self._relay)
         # Nobody knows what was sent before an unknown exception.
-        return fault_outcome("internal", type(failure.value).__name__, ambiguous=True)
+        return fault_outcome("internal", type(error).__name__, ambiguous=True)
 
     def _settle(self, outcome: Outcome) -> None:
         self._fire(Report.uniform(outcome, len(self._envelope.recipients)))

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from dataclasses import replace
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -23,6 +23,7 @@ from slimtwist.interfaces import IRelay
 from slimtwist.outcome import Outcome, Report, Verdict
 from slimtwist.reply import Reply
 from slimtwist.settle import settle
+from slimtwist.testing import MemoryReactor
 
 DEADLINE = 100.0
 ENVELOPE = Envelope.parse("a@example.com", ["b@example.net", "c@example.net"], b"x\r\n")
@@ -65,10 +66,15 @@ def stubborn(then: Deferred[object]) -> Deferred[object]:
     return attempt
 
 
-def raising(error: BaseException) -> Callable[..., object]:
+def ending(error: Exception) -> Callable[[Deferred[object]], None]:
+    """A canceller that says how far the attempt came."""
+    return lambda attempt: attempt.errback(error)
+
+
+def raising(error: BaseException) -> Callable[..., None]:
     """A function that raises."""
 
-    def call(*_: object) -> object:
+    def call(*_: object) -> None:
         raise error
 
     return call
@@ -79,7 +85,7 @@ class SettleCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Begin at no time."""
-        self.clock = Clock()
+        self.clock = MemoryReactor()
         self.reports: list[Report] = []
 
     def settle(self, attempt: Callable[[], object], deadline: float = DEADLINE) -> Deferred[Report]:
@@ -169,6 +175,9 @@ class RelayEndsTests(SettleCase):
             Report(()),
             Report((DELIVERED,)),
             Report((DELIVERED,) * 3),
+            Report((DELIVERED, None)),  # type: ignore[arg-type]
+            Report((DELIVERED, DELIVERED, None)),  # type: ignore[arg-type]
+            Report((Reply(250), Reply(250))),  # type: ignore[arg-type]
         ):
             self.ends(result, incomplete)
 
@@ -268,13 +277,37 @@ class DeadlineTests(SettleCase):
         self.clock.advance(DEADLINE)
         self.check(REPORT)
 
+    def test_canceller_raises(self) -> None:
+        """A relay whose canceller raises is reported at its deadline all the same (L3)."""
+        self.settle(lambda: Deferred(raising(Odd())))
+        self.clock.advance(DEADLINE)
+        self.check(self.silent, Odd)
+
+    def test_attempt_cancelled(self) -> None:
+        """A relay that was cancelled says how far it came; the reply says why it ended (ING-19)."""
+        for ambiguous in (False, True):
+            self.setUp()
+            told = AttemptCancelled.at("", host="mx", command="end of data", ambiguous=ambiguous)
+            self.settle(giving(Deferred(ending(told))))
+            self.clock.advance(DEADLINE)
+            reply = self.both("4.4.7", "attempt took too long", ambiguous=ambiguous)[0].reply
+            self.check(Report.uniform(replace(told.outcome, reply=reply), 2))
+
+    def test_no_time_left(self) -> None:
+        """A deadline that has passed before is one that passes at once."""
+        for deadline in (0.0, -1.0):
+            self.setUp()
+            self.settle(Deferred, deadline)
+            self.clock.advance(0)
+            self.check(self.silent)
+
 
 class CancelTests(SettleCase):
     """Whoever settles can cancel."""
 
     def test_cancel(self) -> None:
         """The attempt is cancelled, at any time before its end, and what it says is reported."""
-        told = AttemptCancelled.at("", host="mx", command="DATA", ambiguous=True)
+        told = AttemptCancelled.at("half sent", host="mx", command="DATA", ambiguous=True)
         for seconds in (0.0, 50.0):
             self.setUp()
             settled = self.settle(lambda: Deferred(lambda attempt: attempt.errback(told)))
@@ -318,3 +351,21 @@ class CancelTests(SettleCase):
         self.assertEqual(2, len(self.reports))
         self.assertEqual(REPORT, self.reports[1])
         self.assertEqual([], self.clock.getDelayedCalls())
+
+    def test_cancel_within_cancel(self) -> None:
+        """Cancelling from within the relay's canceller does nothing."""
+        cancelled: list[None] = []
+
+        def again(_: object) -> None:
+            settled.cancel()
+            cancelled.append(None)
+
+        settled = self.settle(lambda: Deferred(again))
+        settled.cancel()
+        self.assertEqual([None], cancelled)
+        self.check(self.both("4.3.2", "attempt cancelled", ambiguous=True))
+
+    def test_canceller_raises(self) -> None:
+        """A relay that cannot even be cancelled is a defect that is logged, and nothing more."""
+        self.settle(lambda: Deferred(raising(Odd()))).cancel()
+        self.check(self.both("4.3.2", "attempt cancelled", ambiguous=True), Odd)
