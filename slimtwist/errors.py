@@ -60,6 +60,7 @@ FAULTS: Final[Mapping[str, Reply]] = MappingProxyType(
         "no tls": Reply.parse("451 4.7.4 TLS is required"),
         "auth": Reply.parse("451 4.7.0 authentication failed"),
         "cancelled": Reply.parse("451 4.3.2 attempt cancelled"),
+        "configuration": Reply.parse("451 4.3.5 wrong configuration"),
         "internal": Reply.parse("451 4.3.0 internal error"),
         "deadline": Reply.parse("451 4.4.7 attempt took too long"),
     }

@@ -11,18 +11,17 @@ Sources: RFC 5321 5.1.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from slimtwist.envelope import Envelope
 from slimtwist.errors import (
     STAGES,
-    AttemptCancelled,
     RelayError,
     fault_outcome,
     try_next_host,
@@ -30,6 +29,7 @@ from slimtwist.errors import (
 from slimtwist.exchangers import Exchanger, MailLoop
 from slimtwist.outcome import Outcome, Report, Verdict
 from slimtwist.settle import settle
+from slimtwist.together import Cancellable, side_by_side
 
 if TYPE_CHECKING:
     from slimtwist.relay.smtp.mx import MxSmtpRelay
@@ -54,28 +54,22 @@ Route: TypeAlias = tuple[Exchanger, ...] | Forced
 
 
 class Delivery:
-    """One attempt: recipients in groups by who takes their mail, the groups side by side."""
+    """One attempt.
+
+    @ivar relay: knows the exchangers and has the connections.
+    @ivar attempts: how many were made before.
+    """
 
     def __init__(self, relay: MxSmtpRelay, envelope: Envelope, attempts: int) -> None:
         """Prepare; nothing is asked."""
         self.relay = relay
         self.attempts = attempts
-        self.cancelled = False
         self._envelope = envelope
 
-    def start(self) -> Deferred[Report]:
-        """Begin; fires with the report, or fails with L{AttemptCancelled}."""
-        self._running = Deferred.fromCoroutine(self._run())
-        return self._running
-
-    def cancel(self) -> None:
-        """Give up what is under way."""
-        self.cancelled = True
-        self._running.cancel()
-
-    async def _run(self) -> Report:
+    async def run(self, attempt: Cancellable) -> Report:
+        """Make the attempt, and return a whole report, also when it is cancelled."""
         domains = self._by_domain()
-        found = await _side_by_side(map(self.relay.route, domains))
+        found = await side_by_side(map(self.relay.route, domains))
         routes: dict[Route, list[int]] = {}
         parts: list[tuple[list[int], Report]] = []
         for positions, route in zip(domains.values(), found, strict=True):
@@ -86,8 +80,8 @@ class Delivery:
                 routes.setdefault(route, []).extend(positions)
         for positions in routes.values():
             positions.sort()
-        parts += await self._deliver(routes)
-        return self._checked(Report.merge(parts))
+        parts += await self._deliver(routes, attempt)
+        return Report.merge(parts)
 
     def _by_domain(self) -> dict[str, list[int]]:
         domains: dict[str, list[int]] = {}
@@ -95,12 +89,14 @@ class Delivery:
             domains.setdefault(recipient.address.domain.lower(), []).append(position)
         return domains
 
-    async def _deliver(self, routes: dict[Route, list[int]]) -> list[tuple[list[int], Report]]:
+    async def _deliver(
+        self, routes: dict[Route, list[int]], attempt: Cancellable
+    ) -> list[tuple[list[int], Report]]:
         groups = [
-            _Group(self, route, self._envelope.subset(positions)).run()
+            _Group(self, route, self._envelope.subset(positions)).run(attempt)
             for route, positions in routes.items()
         ]
-        reports = await _side_by_side(groups)
+        reports = await side_by_side(groups)
         return [
             (
                 places,
@@ -110,12 +106,6 @@ class Delivery:
             )
             for places, report in zip(routes.values(), reports, strict=True)
         ]
-
-    def _checked(self, report: Report) -> Report:
-        deferred = [each for each in report if each.verdict is Verdict.DEFERRED]
-        if self.cancelled and deferred:
-            raise AttemptCancelled(max(deferred, key=lambda outcome: outcome.ambiguous))
-        return report
 
 
 class _Group:
@@ -130,14 +120,15 @@ class _Group:
         self._left = list(range(len(envelope.recipients)))
         self._tried: set[str] = set()
 
-    async def run(self) -> Report:
+    async def run(self, attempt: Cancellable) -> Report:
         if isinstance(self._route, Forced):
             await self._ask(self._route.host, self._route.port)
         else:
-            await self._ask_each(self._relay.exchangers.ordered(self._route)[:_EXCHANGERS])
+            exchangers = self._relay.exchangers.ordered(self._route)[:_EXCHANGERS]
+            await self._ask_each(exchangers, attempt)
         return Report(tuple(self._outcomes[each] for each in sorted(self._outcomes)))
 
-    async def _ask_each(self, exchangers: list[Exchanger]) -> None:
+    async def _ask_each(self, exchangers: list[Exchanger], attempt: Cancellable) -> None:
         for exchanger in exchangers:
             try:
                 addresses = set(await self._relay.exchangers.addresses(exchanger.host))
@@ -150,7 +141,7 @@ class _Group:
             if not addresses <= self._tried:
                 self._tried |= addresses
                 await self._ask(exchanger.host, self._relay.port)
-            if not self._left or self._delivery.cancelled or len(self._tried) >= _ADDRESSES:
+            if not self._left or attempt.cancelled or len(self._tried) >= _ADDRESSES:
                 return
 
     async def _ask(self, host: str, port: int) -> None:
@@ -177,14 +168,6 @@ class _Group:
 def _weight(outcome: Outcome) -> tuple[bool, int]:
     """Weigh an outcome that is not final: what may pass counts, and who came furthest."""
     return outcome.verdict is Verdict.DEFERRED, _STAGES.get(outcome.command or "", -1)
-
-
-def _side_by_side(coroutines: Iterable[Coroutine[Any, Any, Any]]) -> Deferred[list[Any]]:
-    """Run coroutines at once; fires with their results and Failures, in order."""
-    running = DeferredList(
-        [Deferred.fromCoroutine(each) for each in coroutines], consumeErrors=True
-    )
-    return running.addCallback(lambda results: [result for _, result in results])
 
 
 def _report(result: Report | Failure, count: int) -> Report:

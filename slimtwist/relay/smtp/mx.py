@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, fail
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from slimtwist.destinations import Destinations
@@ -38,6 +37,7 @@ from slimtwist.relay.smtp.delivery import Delivery, Forced, Route
 from slimtwist.relay.smtp.static import StaticSmtpRelay
 from slimtwist.resolver import StubResolver
 from slimtwist.runtime import Runtime, default_runtime
+from slimtwist.together import Cancellable
 
 #: Seconds for which an exchanger's connection is kept unused: it has others to serve.
 _IDLE: Final = 5.0
@@ -101,7 +101,7 @@ class MxSmtpRelay:
             "runtime": runtime,
         }
         self.relays = Relays(self.new_static_relay, destinations)
-        self._running: set[Deferred[Report]] = set()
+        self._running = 0
         self._stopped = Latch()
         self._stopping = False
         self.new_static_relay("localhost", port)  # so that wrong arguments are told of now
@@ -137,11 +137,8 @@ class MxSmtpRelay:
         """Deliver a message to the exchangers of its recipients. See L{IRelay.attempt}."""
         if self._stopping:
             return fail(TransientRelayError(fault_outcome("deferred", "shutting down")))
-        delivery = Delivery(self, envelope, attempts)
-        attempt: Deferred[Report] = Deferred(lambda _: delivery.cancel())
-        self._running.add(attempt)
-        delivery.start().addBoth(self._ended, attempt)
-        return attempt
+        self._running += 1
+        return Cancellable(Delivery(self, envelope, attempts).run).done.addBoth(self._ended)
 
     def stop(self) -> Deferred[None]:
         """Refuse new attempts, let running ones end. See L{IRelay.stop}."""
@@ -149,10 +146,10 @@ class MxSmtpRelay:
         self._wind_up()
         return self._stopped.wait()
 
-    def _ended(self, result: Report | Failure, attempt: Deferred[Report]) -> None:
-        self._running.discard(attempt)
-        attempt.callback(result)
+    def _ended(self, result: object) -> object:
+        self._running -= 1
         self._wind_up()
+        return result
 
     def _wind_up(self) -> None:
         if self._stopping and not self._running:
