@@ -29,7 +29,7 @@ from slimtwist.errors import (
 )
 from slimtwist.outcome import Outcome
 from slimtwist.reply import Reply
-from slimtwist.smtp.auth import AuthError, Credentials, Mechanism, choose
+from slimtwist.smtp.auth import AuthError, Credentials, Mechanism, choose, respond
 from slimtwist.smtp.channel import Broken, Channel, Trouble
 from slimtwist.smtp.extensions import Extensions
 from slimtwist.smtp.options import ClientOptions, CredentialSource
@@ -231,7 +231,8 @@ class Session:
             if later is not None:
                 answer, later = later, None
             else:
-                answer = mechanism.step(b64decode(reply[4:].strip(), validate=True))
+                challenge = b64decode(reply[4:].strip(), validate=True)
+                answer = await respond(mechanism, challenge, self.channel.clock)
             reply = await self.command("AUTH", b64encode(answer) + b"\r\n", wait)
         return reply
 
