@@ -1,0 +1,201 @@
+# -*- test-case-name: tests.test_assembly -*-
+"""What an operator writes is what the relay does; what cannot be is refused before it listens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import trustme
+from twisted.cred.checkers import FilePasswordDB
+
+from tests.relaying import HELLO, RelayTestCase, mail
+
+
+class ChoiceTests(RelayTestCase):
+    """What each choice changes."""
+
+    def hello(self, endpoint: str = "tcp:127.0.0.1:2525") -> str:
+        """Return the reply to EHLO."""
+        return self.say(self.visit(endpoint), HELLO)[0]
+
+    def test_default(self) -> None:
+        """With nothing said it listens on loopback, and hands mail on."""
+        service = self.start()
+        self.assertEqual(
+            [(address.host, address.port) for address in service.addresses],  # type: ignore[attr-defined]
+            [("127.0.0.1", 2525)],
+        )
+        self.assertEqual(self.send("b@example.net"), "250 2.0.0 taken")
+        self.assertEqual(self.hop.messages[0].recipients, ("b@example.net",))
+
+    def test_listeners(self) -> None:
+        """Endpoints are repeatable, of each protocol; the default is for who names none."""
+        service = self.start(smtp=["tcp:25:interface=127.0.0.1", "unix:/run/a"], lmtp=["unix:/b"])
+        self.assertEqual(len(service.addresses), 3)
+        for endpoint, word in [("tcp:127.0.0.1:25", "ESMTP"), ("unix:/run/a", "ESMTP")]:
+            self.visit(endpoint)
+            self.assertIn(word, self.greeting)
+        self.visit("unix:/b")
+        self.assertIn("LMTP", self.greeting)
+
+    def test_lmtp_alone(self) -> None:
+        """Who asks for LMTP gets nothing else; it takes many recipients, and answers for each."""
+        self.hop.answers.rules = {"RCPT": {"c@example.net": "550 5.1.1 unknown"}}
+        self.assertEqual(len(self.start(lmtp=["unix:/run/lmtp"]).addresses), 1)
+        said = b"LHLO me\r\nMAIL FROM:<>\r\nRCPT TO:<b@example.net>\r\nRCPT TO:<c@example.net>\r\n"
+        replies = self.codes(self.visit("unix:/run/lmtp"), said + b"DATA\r\nx: y\r\n.\r\n")
+        self.assertEqual(replies[4:], ["354", "250 2.0.0", "550 5.1.1"])
+
+    def test_one_recipient(self) -> None:
+        """In front of a direct queue an SMTP transaction takes one recipient (RFC 9422)."""
+        self.start()
+        self.assertIn("LIMITS RCPTMAX=1", self.hello())
+        said = mail("b@example.net").replace(b"DATA\r\n", b"RCPT TO:<c@example.net>\r\nDATA\r\n")
+        self.assertEqual(self.codes(self.visit(), said)[3], "452 4.5.3")
+
+    def test_routes(self) -> None:
+        """A domain has a relay of its own; equal descriptions share one, and its connections."""
+        self.start(
+            relay="blackhole:",
+            route=[f"{domain}=smtp:smarthost.example" for domain in ("a.example", "*.a.example")],
+        )
+        for recipient in ("b@a.example", "b@b.a.example", "b@c.example"):
+            self.assertTrue(self.send(recipient).startswith("250 "))
+        taken = [message.recipients[0] for message in self.hop.messages]
+        self.assertEqual(taken, ["b@a.example", "b@b.a.example"])
+        self.assertEqual(len(self.hop.sessions), 1)
+
+    def test_hostname(self) -> None:
+        """The name is in the greeting, and said to the next hop."""
+        self.start(hostname="mail.example.org")
+        self.send("b@example.net")
+        self.assertTrue(self.greeting.startswith("220 mail.example.org "))
+        self.assertIn("C: EHLO mail.example.org", self.hop.transcript)
+
+    def test_access(self) -> None:
+        """Strangers reach accepted domains only, and who may relay is what was said."""
+        self.start(accept=["*.own.example"], relay_from=["192.0.2.0/24"])
+        self.assertEqual(self.send("b@example.net"), "550 5.7.1 relaying denied")
+        self.assertTrue(self.send("b@mail.own.example").startswith("250 "))
+
+    def test_relay_from_unix(self) -> None:
+        """C{unix} stands for clients of UNIX sockets."""
+        for networks, wanted in ((["unix"], "250 "), (["192.0.2.1"], "550 ")):
+            service = self.start(smtp=["unix:/run/smtp"], relay_from=networks)
+            reply = self.send("b@example.net", "unix:/run/smtp")
+            self.assertTrue(reply.startswith(wanted), reply)
+            self.reactor.wait(service.stopService())
+
+    def test_limit(self) -> None:
+        """A limit holds for what comes in."""
+        self.start(limit=["message=1000"])
+        self.assertIn("SIZE 1000", self.hello())
+
+    def test_timeout(self) -> None:
+        """A wait holds for the next hop of every relay, too."""
+        self.hop.answers.rules = {".": ()}  # no answer ever
+        self.start(timeout=["final=7"])
+        visitor = self.visit()
+        self.say(visitor, mail("b@example.net"))
+        self.reactor.advance(6)
+        self.assertEqual(visitor.replies(), [])
+        self.reactor.advance(2)
+        self.assertIn("451 4.4.2 timed out", visitor.replies()[0])
+
+    def test_bare_newline(self) -> None:
+        """A lone LF is refused, or made a line end if that was asked for (SMI cases)."""
+        self.start()
+        said = mail("b@example.net").replace(b"of one\r\n", b"of one\n").replace(b"line", b"l\ne")
+        self.assertEqual(self.codes(self.visit(), said)[-1], "521 5.5.2")
+        self.start(smtp=["unix:/n"], bare_newline="normalize")
+        self.assertEqual(self.codes(self.visit("unix:/n"), said)[-1], "250 2.0.0")
+        self.assertIn(b"l\r\ne", self.hop.messages[0].octets)
+
+    def test_certificate(self) -> None:
+        """With a certificate STARTTLS is offered, and AUTH only after it."""
+        pem, passwords = Path(self.mktemp()), Path(self.mktemp())
+        trustme.CA().issue_cert("mail.example").private_key_and_cert_chain_pem.write_to_path(
+            str(pem)
+        )
+        passwords.write_text("me:secret\n")
+        self.start(certificate=str(pem), checkers=[FilePasswordDB(str(passwords))])
+        offered = self.hello()
+        self.assertIn("STARTTLS", offered)
+        self.assertNotIn("AUTH", offered)
+        login = HELLO + b"AUTH PLAIN AG1lAHNlY3JldA==\r\n"
+        self.assertEqual(self.codes(self.visit(), login)[-1], "538 5.7.11")
+
+
+class WrongTests(RelayTestCase):
+    """What cannot be, is said by option and part."""
+
+    def wrong(self, **choices: object) -> str:
+        """Return what is said of choices that cannot be."""
+        with self.assertRaises(ValueError) as caught:
+            self.service(**choices)
+        return str(caught.exception)
+
+    def test_named(self) -> None:
+        """Every text names the option, the part at fault, and how to mend it."""
+        cases: list[tuple[dict[str, Any], str]] = [
+            (
+                {"relay": "smtp host"},
+                "--relay: 'smtp host' does not begin with the name of a relay",
+            ),
+            ({"relay": "nothing:"}, "--relay: no relay 'nothing'; installed are blackhole,"),
+            ({"relay": "smtp:x:port=y"}, "--relay: smtp: port='y' is not a whole number"),
+            ({"route": ["smtp:x"]}, "--route 'smtp:x': it is not DOMAIN=DESCRIPTION"),
+            ({"route": ["a b=blackhole:"]}, "--route 'a b=blackhole:': 'a b' is not a domain"),
+            ({"route": ["a=x:"]}, "--route 'a=x:': no relay 'x'"),
+            ({"route": ["a=blackhole:", "A=smtp:x"]}, "--route 'A=smtp:x': 'a' has a route"),
+            ({"queue": "spool:/x"}, "--queue: there is no queue 'spool:/x'; write direct:"),
+            ({"hostname": "a b"}, "--hostname: 'a b' is neither a host name nor"),
+            ({"accept": ["*"]}, "--accept '*' is not a domain"),
+            ({"relay_from": ["host"]}, "--relay-from 'host': "),
+            ({"relay_from": ["192.0.2.1/24"]}, "--relay-from '192.0.2.1/24': "),
+            ({"certificate": "/nowhere"}, "--certificate: /nowhere: No such file"),
+            ({"limit": ["message"]}, "--limit: 'message' is not NAME=VALUE"),
+            ({"limit": ["massage=1"]}, "--limit: unknown name 'massage'; known are"),
+            ({"limit": ["message=1", "message=2"]}, "--limit: 'message' is given twice"),
+            ({"limit": ["message=-1"]}, "--limit: message='-1' is not above 0"),
+            ({"timeout": ["stop=soon"]}, "--timeout: stop='soon' is not a number"),
+            ({"bare_newline": "keep"}, "--bare-newline: bare newline 'keep' is not 'reject'"),
+            ({"smtp": ["2525"]}, "--smtp '2525': "),
+            ({"smtp": ["tcp:x"]}, "--smtp 'tcp:x': "),
+            ({"lmtp": ["nothing:x"]}, "--lmtp 'nothing:x': "),
+            ({"checkers": [FilePasswordDB("/x")]}, "--auth: passwords are taken under TLS only"),
+        ]
+        for choices, wanted in cases:
+            text = self.wrong(**choices)
+            self.assertTrue(text.startswith(wanted), text)
+
+    def test_endpoint_example(self) -> None:
+        """Who writes a port only is shown an endpoint."""
+        self.assertIn("write an endpoint such as tcp:2525", self.wrong(smtp=["2525"]))
+
+    def test_open_relay(self) -> None:
+        """No relay for strangers is started (issue 2, 5), wherever they could come from."""
+        everybody = ["0.0.0.0/0"]
+        for endpoint in ("tcp:25", "haproxy:tcp:25", "tcp:25:interface=1.2.3.4"):
+            text = self.wrong(smtp=[endpoint], relay_from=everybody)
+            self.assertTrue(text.startswith("--relay-from 0.0.0.0/0 would let strangers"), text)
+        halves = ["0.0.0.0/1", "128.0.0.0/1"]
+        self.assertIn("strangers", self.wrong(lmtp=["tcp:24"], relay_from=halves))
+        self.assertIn("strangers", self.wrong(smtp=["tcp6:25"], relay_from=["::/0"]))
+
+    def test_closed(self) -> None:
+        """Where only this host can connect, everybody is this host."""
+        local = ["unix:/run/x", "tcp:2526:interface=127.0.0.1", "tcp6:2527:interface=\\:\\:1"]
+        self.start(smtp=local, relay_from=["0.0.0.0/0", "::/0"])
+        self.assertTrue(self.send("b@example.net", "tcp:127.0.0.1:2526").startswith("250 "))
+
+    def test_nothing_listens(self) -> None:
+        """Nothing has begun to listen when something is wrong (OS-12)."""
+        self.wrong(relay="nothing:")
+        self.assertEqual(self.reactor.leftovers().ports, self.before)
+
+    def setUp(self) -> None:
+        """Note what listens before."""
+        super().setUp()
+        self.before = self.reactor.leftovers().ports
