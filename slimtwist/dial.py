@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
@@ -25,13 +26,24 @@ from twisted.internet.interfaces import (
     IResolutionReceiver,
     IStreamClientEndpoint,
 )
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from slimtwist.deadline import Deadline
+from slimtwist.reply import printable
 
 #: A reactor: it provides time, TCP and name resolution, too much for one type.
 Reactor: TypeAlias = Any
 #: Chooses the source address for a connection to an address; C{None} leaves it to the system.
 SourceChooser = Callable[[str], str | None]
+#: Makes the endpoint of an address.
+EndpointMaker = Callable[[str], IStreamClientEndpoint]
+
+#: For endpoints, whose timers would blame a host for a stall of this process.
+NO_TIMEOUT: Final = cast("int", None)
+#: An explanation is a part of a reply line.
+_LENGTH: Final = 300
 
 
 class DialFailed(Exception):
@@ -68,46 +80,56 @@ def resolve(reactor: Reactor, host: str, timeout: float) -> Deferred[list[str]]:
 
 
 def address_endpoint(
-    reactor: Reactor, address: str, port: int, timeout: float, source: SourceChooser
+    reactor: Reactor, address: str, port: int, source: SourceChooser
 ) -> IStreamClientEndpoint:
-    """Return the endpoint of one address."""
+    """Return the endpoint of one address; how long it may take is for L{dial}."""
     kind = TCP4ClientEndpoint if ip_address(address).version == 4 else TCP6ClientEndpoint
     chosen = source(address)
-    return kind(reactor, address, port, timeout, (chosen, 0) if chosen else None)
+    return kind(reactor, address, port, NO_TIMEOUT, (chosen, 0) if chosen else None)
 
 
 def dial(
     clock: IReactorTime,
-    endpoints: Iterable[tuple[str, IStreamClientEndpoint]],
+    addresses: Iterable[str],
+    endpoint: EndpointMaker,
     factory: IProtocolFactory,
+    *,
+    timeout: float,
     stagger: float,
-) -> Deferred[IProtocol]:
+) -> Deferred[tuple[str, IProtocol]]:
     """Connect to the first of some addresses that answers.
 
-    @param endpoints: addresses with their endpoints, in the order of preference.
+    @param addresses: in the order of preference.
+    @param endpoint: makes the endpoint of an address, when its turn has come.
+    @param timeout: seconds that each address may take.
     @param stagger: seconds before the second family joins in.
-    @return: fires with the protocol; fails with L{DialFailed}. Cancelling gives all up.
+    @return: fires with the address and the protocol; fails with L{DialFailed}. Cancelling gives all
+        up.
     """
-    return _Dialling(clock, factory).run(list(endpoints), stagger)
+    dialling = _Dialling(clock, lambda address: endpoint(address).connect(factory), timeout)
+    return dialling.run(list(addresses), stagger)
 
 
 class _Dialling:
-    def __init__(self, clock: IReactorTime, factory: IProtocolFactory) -> None:
+    _log = Logger()
+
+    def __init__(
+        self, clock: IReactorTime, connect: Callable[[str], Deferred[IProtocol]], timeout: float
+    ) -> None:
         self._clock = clock
-        self._factory = factory
+        self._connect = connect
+        self._timeout = timeout
         self._running: list[Deferred[IProtocol]] = []
         self._failures: list[str] = []
-        self._lanes: list[list[tuple[str, IStreamClientEndpoint]]] = []
+        self._lanes: list[list[str]] = []
         self._timer: IDelayedCall | None = None
         self._over = False
 
-    def run(
-        self, endpoints: list[tuple[str, IStreamClientEndpoint]], stagger: float
-    ) -> Deferred[IProtocol]:
-        self._result: Deferred[IProtocol] = Deferred(lambda _: self._finish())
-        first = [each for each in endpoints if ":" in each[0]]
-        other = [each for each in endpoints if ":" not in each[0]]
-        if endpoints and endpoints[0] in other:
+    def run(self, addresses: list[str], stagger: float) -> Deferred[tuple[str, IProtocol]]:
+        self._result: Deferred[tuple[str, IProtocol]] = Deferred(lambda _: self._finish())
+        first = [each for each in addresses if ":" in each]
+        other = [each for each in addresses if ":" not in each]
+        if addresses and addresses[0] in other:
             first, other = other, first
         self._lanes = [lane for lane in (first, other) if lane]
         if len(self._lanes) == 2:
@@ -122,38 +144,47 @@ class _Dialling:
         if self._lanes and not self._over:
             self._try(self._lanes.pop(0))
 
-    def _try(self, lane: list[tuple[str, IStreamClientEndpoint]]) -> None:
-        address, endpoint = lane.pop(0)
-        attempt = endpoint.connect(self._factory)
+    def _try(self, lane: list[str]) -> None:
+        address = lane.pop(0)
+        attempt = maybeDeferred(self._connect, address)
+        deadline = Deadline(self._clock, attempt.cancel)
+        deadline.set(self._timeout)
         self._running.append(attempt)
+        attempt.addBoth(self._ended, attempt, deadline)
         attempt.addCallbacks(
-            self._won, self._failed, callbackArgs=(attempt,), errbackArgs=(attempt, address, lane)
+            self._won, self._failed, callbackArgs=(address,), errbackArgs=(address, lane)
         )
 
-    def _won(self, protocol: IProtocol, attempt: Deferred[IProtocol]) -> None:
+    def _ended(
+        self, result: IProtocol | Failure, attempt: Deferred[IProtocol], deadline: Deadline
+    ) -> IProtocol | Failure:
+        deadline.close()
         self._running.remove(attempt)
+        return result
+
+    def _won(self, protocol: IProtocol, address: str) -> None:
         if self._over:  # two answered at once
             cast("Any", protocol).transport.abortConnection()
             return
         self._finish()
-        self._result.callback(protocol)
+        self._result.callback((address, protocol))
 
-    def _failed(
-        self,
-        failure: Failure,
-        attempt: Deferred[IProtocol],
-        address: str,
-        lane: list[tuple[str, IStreamClientEndpoint]],
-    ) -> None:
-        self._running.remove(attempt)
+    def _failed(self, failure: Failure, address: str, lane: list[str]) -> None:
         if self._over:
             return
-        self._failures.append(f"{address}: {failure.getErrorMessage()}")
+        self._failures.append(f"{address}: {self._explain(failure, address)}")
         if lane:
             self._try(lane)
         self._join()
         if not self._running and not self._over:
             self._lost()
+
+    def _explain(self, failure: Failure, address: str) -> str:
+        if failure.check(CancelledError, ConnectingCancelledError):
+            return "no answer in time"
+        if not failure.check(ConnectError, OSError, ValueError):  # an endpoint is anybody's code
+            self._log.failure("connecting to {address} failed", failure, address=address)
+        return printable(failure.getErrorMessage())[:_LENGTH]
 
     def _lost(self) -> None:
         self._finish()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import cast
+from typing import Final, cast
 
 from twisted.internet import defer
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -20,8 +20,24 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from slimtwist.destinations import Destinations
-from slimtwist.dial import DialFailed, Reactor, SourceChooser, address_endpoint, dial, resolve
-from slimtwist.errors import ConnectionFailed, RelayError, TLSFailed, try_next_host
+from slimtwist.dial import (
+    NO_TIMEOUT,
+    DialFailed,
+    Reactor,
+    SourceChooser,
+    address_endpoint,
+    dial,
+    resolve,
+)
+from slimtwist.errors import (
+    AttemptCancelled,
+    ConnectionFailed,
+    RelayError,
+    TLSFailed,
+    TransientRelayError,
+    fault_outcome,
+    try_next_host,
+)
 from slimtwist.runtime import Runtime
 from slimtwist.smtp.channel import Channel
 from slimtwist.smtp.options import ClientOptions
@@ -32,6 +48,9 @@ from slimtwist.smtp.tls import TlsMode, TlsPolicy
 EndpointCreator = Callable[[Reactor, str, int], IStreamClientEndpoint]
 #: Looks up the addresses of a host.
 AddressSource = Callable[[str], Awaitable[Sequence[str]]]
+
+#: Addresses that are tried for one session.
+_ADDRESSES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +116,31 @@ class Connector:
 
         @raise RelayError: there is none to be had.
         """
+        try:
+            return await self._open()
+        except RelayError:
+            raise
+        except defer.CancelledError:
+            raise AttemptCancelled.at("", command="connect", host=str(self.place)) from None
+        except Exception as error:
+            # What looks a name up, or makes a name or a TLS context, may be anybody's code.
+            self._log.failure("connecting to {place} failed", place=self.place)
+            detail, host = type(error).__name__, str(self.place)
+            outcome = fault_outcome("internal", detail, command="connect", host=host)
+            raise TransientRelayError(outcome) from error
+
+    async def _open(self) -> Session:
         policy, left = self._policy(), await self._addresses()
         while True:
-            channel = await self._connect(left)
+            address, channel = await self._connect(left)
             try:
                 return await self._session(channel, policy)
             except RelayError as error:
                 if isinstance(error, TLSFailed) and self._may_fall_back(policy):
                     policy = self._plaintext(error)
                     continue
-                left = [each for each in left if each != channel.transport.getPeer().host]
-                if not left or not try_next_host(error.outcome):
+                left.remove(address)
+                if not left or not _may_try_next(error):
                     raise
 
     def learn(self, lesson: str) -> None:
@@ -140,25 +173,22 @@ class Connector:
             raise
         return session
 
-    async def _connect(self, addresses: Sequence[str]) -> Channel:
+    async def _connect(self, addresses: Sequence[str]) -> tuple[str, Channel]:
         reactor, timeouts = self._runtime.reactor, self.options.timeouts
         factory = Factory.forProtocol(lambda: Channel(reactor, self.options.limits, timeouts))
         factory.noisy = False
+        wait, stagger = timeouts.connect, timeouts.next_family
         try:
-            endpoints = [(each, self._endpoint(each)) for each in addresses]
-            channel = cast(Channel, await dial(reactor, endpoints, factory, timeouts.next_family))
-        except defer.CancelledError:
-            raise
-        except Exception as error:
-            # An endpoint may be anybody's code; nothing was sent, whatever it did.
-            raise self._failed(str(error), error) from error
+            address, channel = await dial(
+                reactor, addresses, self._endpoint, factory, timeout=wait, stagger=stagger
+            )
+        except DialFailed as error:
+            raise self._failed(str(error)) from error
         if len(addresses) > 1:
-            self._destinations.learn(str(self.place), "address", channel.transport.getPeer().host)
-        return channel
+            self._destinations.learn(str(self.place), "address", address)
+        return address, cast(Channel, channel)
 
-    def _failed(self, detail: str, error: Exception) -> ConnectionFailed:
-        if not isinstance(error, DialFailed | defer.TimeoutError | OSError | ValueError):
-            self._log.failure("connecting to {place} failed", place=self.place)
+    def _failed(self, detail: str) -> ConnectionFailed:
         return ConnectionFailed.at(detail, command="connect", host=str(self.place))
 
     async def _addresses(self) -> list[str]:
@@ -171,22 +201,22 @@ class Connector:
         else:
             found = _literal(place.host) or await self._look_up()
         last = self._destinations.recall(str(place), "address")
-        return sorted(found, key=lambda each: each != last)
+        return sorted(found, key=lambda each: each != last)[:_ADDRESSES]
 
     async def _look_up(self) -> list[str]:
         place, timeout = self.place, self.options.timeouts.connect
         try:
             return await resolve(self._runtime.reactor, place.host, timeout)
         except defer.TimeoutError as error:
-            raise self._failed("no address in time", error) from error
+            raise self._failed("no address in time") from error
 
     def _endpoint(self, address: str) -> IStreamClientEndpoint:
-        reactor, place, timeout = self._runtime.reactor, self.place, self.options.timeouts.connect
+        reactor, place = self._runtime.reactor, self.place
         if self._endpoint_creator is not None:
             return self._endpoint_creator(reactor, place.host, place.port)
         if place.unix is not None:
-            return UNIXClientEndpoint(reactor, place.unix, timeout)
-        return address_endpoint(reactor, address, place.port, timeout, self._source)
+            return UNIXClientEndpoint(reactor, place.unix, NO_TIMEOUT)
+        return address_endpoint(reactor, address, place.port, self._source)
 
     def _label(self, channel: Channel) -> str:
         peer, place = channel.transport.getPeer(), self.place
@@ -196,6 +226,12 @@ class Connector:
 
     def _nonce(self) -> str:
         return f"{self._runtime.random.getrandbits(192):048x}"
+
+
+def _may_try_next(error: RelayError) -> bool:
+    """Tell whether another address of the host may do better; none likes our credentials more."""
+    cancelled, command = isinstance(error, AttemptCancelled), error.outcome.command
+    return not cancelled and command != "AUTH" and try_next_host(error.outcome)
 
 
 def _literal(host: str) -> list[str]:
