@@ -68,6 +68,8 @@ FAULTS: Final[Mapping[str, Reply]] = MappingProxyType(
 
 #: RFC 7504: such a greeting says that the host takes no mail at all.
 _NO_MAIL_HERE: Final = frozenset({521, 556})
+#: Characters that are kept of a detail.
+_DETAIL: Final = 1024
 _AMBIGUOUS: Final = "the message may be delivered more than once"
 
 
@@ -75,10 +77,18 @@ class RelayError(Exception):
     """An attempt failed, in the same way for all recipients.
 
     @ivar outcome: what each recipient gets.
+    @cvar verdicts: those that the outcome can have; never that it was delivered.
     """
 
+    verdicts: ClassVar[frozenset[Verdict]] = frozenset({Verdict.DEFERRED, Verdict.FAILED})
+
     def __init__(self, outcome: Outcome) -> None:
-        """Raise with the outcome that holds for the whole message."""
+        """Raise with the outcome that holds for the whole message.
+
+        @raise ValueError: this error cannot have that outcome.
+        """
+        if outcome.verdict not in self.verdicts:
+            raise ValueError(f"{outcome.reply} is not what {type(self).__name__} means")
         super().__init__(outcome)
         self.outcome = outcome
 
@@ -91,10 +101,13 @@ class RelayError(Exception):
 class PermanentRelayError(RelayError):
     """No retry will help."""
 
+    verdicts = frozenset({Verdict.FAILED})
+
 
 class TransientRelayError(RelayError):
     """A retry may help."""
 
+    verdicts = frozenset({Verdict.DEFERRED})
     fault: ClassVar[str] = "deferred"
 
     @property
@@ -173,7 +186,7 @@ def fault_outcome(
     @param detail: follows the text of the table.
     """
     reply = FAULTS[fault]
-    text = f"{reply.text}: {detail}" if detail else reply.text
+    text = f"{reply.text}: {detail[:_DETAIL]}" if detail else reply.text
     if ambiguous:
         text = f"{text}; {_AMBIGUOUS}"
     return Outcome(Verdict.DEFERRED, reply.with_text(text), host, command, ambiguous)
@@ -196,8 +209,12 @@ def refusal(reply: Reply, command: str, *, host: str | None, tls: str | None = N
     """Return what a peer's 4yz or 5yz means to a recipient, by L{STAGES}.
 
     @param command: a key of L{STAGES}.
+    @raise ValueError: the reply refuses nothing.
     """
-    if STAGES[command].scope == "host" and reply.permanent and reply.code not in _NO_MAIL_HERE:
+    if reply.code < 400:
+        raise ValueError(f"{reply} refuses nothing")
+    no_mail_here = command == "greeting" and reply.code in _NO_MAIL_HERE
+    if STAGES[command].scope == "host" and reply.permanent and not no_mail_here:
         reply = reply.softened(f"{command} refused")
     return Outcome.of(reply, host=host, command=command, tls=tls)
 

@@ -26,7 +26,7 @@ from slimtwist.errors import (
     try_next_host,
 )
 from slimtwist.outcome import Outcome, Verdict
-from slimtwist.reply import Reply
+from slimtwist.reply import STORED_TEXT, Reply
 
 KINDS = [
     TransientRelayError,
@@ -123,6 +123,12 @@ class FaultTests(SynchronousTestCase):
         """A fault that is not in the table is a mistake of the caller."""
         self.assertRaises(KeyError, fault_outcome, "unknown", "")
 
+    def test_detail_is_bounded(self) -> None:
+        """However long a detail is, the text is not; that it is ambiguous stays in sight (L6)."""
+        outcome = fault_outcome("tls", "x" * 1_000_000, ambiguous=True)
+        self.assertLess(len(outcome.reply.text), STORED_TEXT)
+        self.assertTrue(outcome.reply.text.endswith("delivered more than once"))
+
 
 class ErrorTests(SynchronousTestCase):
     """An error carries the outcome that holds for the whole message."""
@@ -172,6 +178,17 @@ class ErrorTests(SynchronousTestCase):
         self.assertIs(deferred, relay_error(deferred).outcome)
         self.assertRaises(ValueError, relay_error, Outcome.of(Reply(250)))
 
+    def test_says_what_its_outcome_says(self) -> None:
+        """No error carries a success, and none an outcome of the other kind (L1, L2)."""
+        delivered, deferred, failed = (Outcome.of(Reply(code)) for code in (250, 450, 550))
+        for kind in (RelayError, PermanentRelayError, *KINDS):
+            self.assertRaises(ValueError, kind, delivered)
+        self.assertRaises(ValueError, PermanentRelayError, deferred)
+        for kind in KINDS:
+            self.assertRaises(ValueError, kind, failed)
+        for outcome in (deferred, failed):
+            self.assertIs(outcome, RelayError(outcome).outcome)
+
 
 class RefusalTests(SynchronousTestCase):
     """A peer's refusal becomes an outcome."""
@@ -203,6 +220,20 @@ class RefusalTests(SynchronousTestCase):
     def test_unknown_command(self) -> None:
         """A point of the dialogue that is not in the table is a mistake of the caller."""
         self.assertRaises(KeyError, refusal, Reply(550), "NOOP", host=None)
+
+    def test_no_mail_here_elsewhere(self) -> None:
+        """After the greeting 521 is about us, as in "521 too many errors": it defers (L2)."""
+        for command in ("connect", "EHLO", "STARTTLS", "AUTH"):
+            for code in (521, 556):
+                outcome = refusal(Reply(code), command, host="mx")
+                self.assertIs(Verdict.DEFERRED, outcome.verdict, (command, code))
+                self.assertTrue(try_next_host(outcome))
+
+    def test_no_refusal(self) -> None:
+        """A reply that refuses nothing is not made an outcome: it would be a success (L1)."""
+        for command in STAGES:
+            for code in (200, 220, 250, 251, 334, 354):
+                self.assertRaises(ValueError, refusal, Reply(code), command, host="mx")
 
 
 class NextHostTests(SynchronousTestCase):
