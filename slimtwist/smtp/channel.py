@@ -94,6 +94,7 @@ class Channel(Protocol):
         self._left: Deferred[None] | None = None  # waits for written octets to leave
         self._handshake: Deferred[None] | None = None
         self._connected = True
+        self._secure = False
         self.trouble: Trouble | None = None
         self.on_close: Callable[[], None] = lambda: None
 
@@ -126,23 +127,24 @@ class Channel(Protocol):
         raise Broken
 
     async def send_body(self, blocks: Iterable[bytes]) -> None:
-        """Send octets that are owed no reply, and return when the last has left our buffers.
+        """Send octets that are owed no reply, each block when all before it has left our buffers.
+
+        Returns when the last has left: what the peer says before that cannot be its answer.
 
         @raise Broken: before that the peer spoke, was gone, or was too slow.
         """
         start, sent = self.clock.seconds(), 0
-        self.transport.registerProducer(self, True)
+        usual = self._watch()
         try:
             for block in blocks:
                 if self.trouble:
                     break
-                self._write_watched(block)
+                self.transport.write(block)
                 sent += len(block)
-                slow = start + sent / self._limits.send_rate - self.clock.seconds()
-                await self._leave(min(slow + self._timeouts.progress, self._timeouts.progress))
+                ahead = start + sent / self._limits.send_rate - self.clock.seconds()
+                await self._leave(min(ahead, 0) + self._timeouts.progress)
         finally:
-            if self._connected:
-                self.transport.unregisterProducer()
+            self._unwatch(usual)
         if self.trouble:
             raise Broken
 
@@ -156,6 +158,7 @@ class Channel(Protocol):
             raise Broken
         self._handshake = Deferred(self._abandon)
         self._deadline.set(wait)
+        self._secure = True
         self.transport.startTLS(creator)
         await self._handshake
         self._handshake = None
@@ -232,7 +235,7 @@ class Channel(Protocol):
     def resumeProducing(self) -> None:
         """Note that all written octets have left."""
         self._paused = False
-        self._go_on()
+        self._look()
 
     def stopProducing(self) -> None:
         """Do nothing: the end of the connection is told apart."""
@@ -271,26 +274,37 @@ class Channel(Protocol):
             self._deadline.clear()
         return done
 
-    def _write_watched(self, block: bytes) -> None:
-        """Write a block so that we are paused until it has left, however small it is."""
-        transport = self.transport
-        size = getattr(transport, "bufferSize", None)
-        if size is None:
-            transport.write(block)
-            return
-        transport.bufferSize = 0  # above it a producer is paused; also what is read at a time
-        try:
-            transport.write(block)
-        finally:
-            transport.bufferSize = size
+    def _watch(self) -> int:
+        """Be paused from now on whenever anything waits in our buffers, and return what it takes.
+
+        A transport pauses its producer when it holds more than C{bufferSize}, which is also what it
+        reads at a time; so it cannot be 0, and a single octet goes unseen.
+        """
+        self.transport.registerProducer(self, True)
+        usual = getattr(self.transport, "bufferSize", 0)
+        self.transport.bufferSize = 1
+        return usual
+
+    def _unwatch(self, usual: int) -> None:
+        self.transport.bufferSize = usual
+        if self._connected:
+            self.transport.unregisterProducer()
 
     def _leave(self, wait: float) -> Deferred[None]:
-        """Fire when all written octets have left."""
-        if not self._paused or self.trouble:
+        """Fire when all written octets have left, and the peer is not about to say something."""
+        nothing = self._reader.clean and not (self._paused or self._secure)
+        if self.trouble or nothing:
             return succeed(None)
         self._left = Deferred(self._abandon)
         self._deadline.set(max(wait, 0))
+        if not self._paused:
+            # Twisted's TLS keeps a small write back until the reactor's next turn.
+            self.clock.callLater(0, self._look)
         return self._left
+
+    def _look(self) -> None:
+        if not self._paused and self._reader.clean:
+            self._go_on()
 
     def _go_on(self) -> None:
         left, self._left = self._left, None

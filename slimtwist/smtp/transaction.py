@@ -33,8 +33,7 @@ _FOREIGN: Final = frozenset({b"211", b"214", b"220", b"221", b"235"})
 class Transaction:
     """Carries one message to some of its recipients, over a session that is at rest.
 
-    @ivar outcomes: by position in the envelope; when L{run} has returned, one for each position but
-        the postponed.
+    @ivar outcomes: by position in the envelope; when L{run} has returned, one for each position.
     @ivar postponed: positions that the host wants to hear of in a transaction of their own (RFC
         5321 4.5.3.1.10).
     @ivar open: whether the host may still think of this transaction, so that RSET is due.
@@ -103,8 +102,9 @@ class Transaction:
             last = len(replies) == len(commands) - 1
             if last and not any(map(_positive, replies[1:])):
                 break  # nobody was accepted, so that there is nothing to send
-            replies += await self._channel.send(command, (wait,))
-            if not replies or not _positive(replies[0]):
+            answer = await self._channel.send(command, (wait,))
+            replies += answer
+            if not answer or not _sensible(answer[0]) or not _positive(replies[0]):
                 break
         return replies
 
@@ -148,19 +148,18 @@ class Transaction:
         for position, reply in zip(self._positions, replies, strict=False):
             if _positive(reply):
                 self._accepted.append(position)
-            elif self._accepted and _is_excess(reply):
-                self.postponed.append(position)
             else:
+                if self._accepted and _is_excess(reply):
+                    self.postponed.append(position)
                 self._refuse([position], "RCPT", reply)
 
     def _decide_rest(self, answered: int) -> None:
         """Decide for those whom the host had no time, or no reason, to decide for."""
-        waiting = [*self._accepted, *self.postponed, *self._positions[max(answered - 1, 0) :]]
+        waiting = [*self._accepted, *self._positions[max(answered - 1, 0) :]]
         rest = [each for each in waiting if each not in self.outcomes]
         if rest:
             self.lost = True
             self._decide(rest, self._session.trouble(self._command(answered)))
-            self.postponed = []
 
     def _command(self, answered: int) -> str:
         """Return the first command that was not answered."""
@@ -170,9 +169,8 @@ class Transaction:
 
     async def _message(self, content: Content) -> None:
         self.begun = True
-        stuffer = DotStuffer()
         try:
-            await self._channel.send_body(_stuffed(content, stuffer))
+            await self._channel.send_body(_stuffed(content))
         except Broken:
             self._decide(self._accepted, self._session.trouble("DATA"))
         except Exception as error:  # noqa: BLE001 - a content may be anybody's file
@@ -180,15 +178,13 @@ class Transaction:
             self._channel.close()
             self._fault(error, "DATA")
         else:
-            await self._end_of_data(stuffer.finish())
+            await self._end_of_data()
 
-    async def _end_of_data(self, end: bytes) -> None:
-        if not self._channel.quiet():
-            self._decide(self._accepted, self._session.trouble("DATA"))
-            return
+    async def _end_of_data(self) -> None:
+        """Wait for what decides; from here on, until it has come, an end is ambiguous."""
         final = self._session.options.timeouts.final
         owed = len(self._accepted) if self._session.options.lmtp else 1
-        replies = await self._channel.send(end, [final] * owed)
+        replies = await self._channel.send(b"", [final] * owed)
         self.open = False
         self._conclude(replies if self._session.options.lmtp else replies * len(self._accepted))
 
@@ -231,14 +227,27 @@ def _positive(reply: bytes) -> bool:
     return reply[:1] == b"2" and reply[:3] not in _FOREIGN
 
 
+def _sensible(reply: bytes) -> bool:
+    """Tell whether a reply can stand behind MAIL, RCPT or the end of data."""
+    return reply[:1] in b"45" or _positive(reply)
+
+
 def _wrong(replies: list[bytes], data: bytes) -> Iterator[tuple[int, bytes]]:
     """Find replies that can stand behind no MAIL or RCPT, or not behind DATA, with their places."""
     for place, reply in enumerate(replies):
-        if reply[:1] not in b"45" and not _positive(reply):
+        if not _sensible(reply):
             yield place, reply
+    if data.startswith(b"503") and _has_forgotten(replies[1:]):
+        yield len(replies), data
     # Where nobody was accepted, a host may want data all the same, or say anything but yes.
     if data and data[:1] not in b"45" and not data.startswith(b"354"):
         yield len(replies), data
+
+
+def _has_forgotten(recipients: list[bytes]) -> bool:
+    """Tell whether a host took a recipient and then knew of no transaction that he belongs to."""
+    out_of_order = any(reply.startswith(b"503") for reply in recipients)
+    return out_of_order and any(map(_positive, recipients))
 
 
 def _is_excess(reply: bytes) -> bool:
@@ -246,7 +255,10 @@ def _is_excess(reply: bytes) -> bool:
     return reply.startswith(b"452") and Reply.received(reply).enhanced in ("4.5.3", "4.0.0")
 
 
-def _stuffed(content: Content, stuffer: DotStuffer) -> Iterator[bytes]:
+def _stuffed(content: Content) -> Iterator[bytes]:
+    """Yield what is sent of a message; the end of data stands alone, as the last."""
+    stuffer = DotStuffer()
     for block in content.blocks():
         if stuffed := stuffer.feed(block):
             yield stuffed
+    yield stuffer.finish()
