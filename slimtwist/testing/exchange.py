@@ -80,12 +80,20 @@ class Exchange(Player):
         self.queue.extend(steps)
         return answered
 
+    def take_line(self) -> bytes | None:
+        """Return the next line without its CRLF, if it is there."""
+        end = self.inbox.find(b"\r\n")
+        if end < 0:
+            return None
+        line = bytes(self.inbox[:end])
+        del self.inbox[: end + 2]
+        return line
+
     def take_command(self) -> bool:
         """Take a command line, and carry it out."""
-        line, found, rest = bytes(self.inbox).partition(b"\r\n")
-        if not found:
+        line = self.take_line()
+        if line is None:
             return False
-        self.inbox[:] = rest
         self.heard(line)
         if LONE.search(line):
             self.fail(f"a lone CR or LF in {line!r}")

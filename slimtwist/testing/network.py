@@ -91,6 +91,16 @@ class Wire:
         """Whether either end still has its socket."""
         return not (self.client.closed and self.server.closed)
 
+    def freeze(self) -> None:
+        """Let nothing arrive any more at either end, not even an end: the peer's host is gone."""
+        self.up.stall(self.up.arrived)
+        self.down.stall(self.down.arrived)
+
+    def thaw(self) -> None:
+        """Let all arrive that was held back."""
+        self.up.resume()
+        self.down.resume()
+
     def cut(self, how: Cut = Cut.RST) -> None:
         """Cut the connection now; with FIN or HALF it is the client that sees the end."""
         self.down.cut(self.down.arrived, how)

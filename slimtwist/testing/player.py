@@ -22,6 +22,7 @@ class Player(Protocol):
 
     @ivar side: C{"S"} or C{"C"}: whose lines are its own.
     @ivar inbox: octets that have come and that nobody has taken yet.
+    @ivar seen: how far the current step has looked into it.
     @ivar bodies: the messages taken by steps.
     @ivar ended: whether the other side has ended.
     @ivar reason: why the connection was lost, if it was.
@@ -36,6 +37,7 @@ class Player(Protocol):
         self._timer: IDelayedCall | None = None
         self._said: list[tuple[str, bytes]] = []
         self.inbox = bytearray()
+        self.seen = 0
         self.bodies: list[bytes] = []
         self.ended = False
         self.reason: Failure | None = None

@@ -40,6 +40,7 @@ from slimtwist.testing.loop import EventLoop
 from slimtwist.testing.network import Network
 from slimtwist.testing.resolver import MemoryResolver
 from slimtwist.testing.sockets import MemorySocket
+from slimtwist.testing.threads import TurnPool
 from slimtwist.testing.transport import (
     TCPConnector,
     TCPPort,
@@ -139,6 +140,10 @@ class MemoryReactor(EventLoop):
 
     def _initThreads(self) -> None:
         self.installNameResolver(self.names)
+
+    def getThreadPool(self) -> Any:  # noqa: ANN401 - the class has no interface
+        """Return where calls run that are given to threads: in a later turn."""
+        return TurnPool(self)
 
     # Connecting and listening.
 

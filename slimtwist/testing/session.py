@@ -117,13 +117,13 @@ class ServerSession(Transactions):
             self.take = self._take_response
 
     def _take_response(self) -> bool:
-        line, found, rest = bytes(self.inbox).partition(b"\r\n")
-        if found:
-            self.inbox[:] = rest
-            self.heard(line)
-            self.take = self.take_command
-            self._check(line.decode("ascii", "replace"))
-        return bool(found)
+        line = self.take_line()
+        if line is None:
+            return False
+        self.heard(line)
+        self.take = self.take_command
+        self._check(line.decode("ascii", "replace"))
+        return True
 
     def _check(self, response: str) -> None:
         try:

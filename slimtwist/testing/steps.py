@@ -19,11 +19,13 @@ class Stage(Protocol):
     """A connection as a step sees it.
 
     @ivar inbox: octets that have come and that no step has taken yet.
+    @ivar seen: how far the current step has looked into it.
     @ivar ended: whether the other side has ended the connection.
     @ivar bodies: the messages taken so far.
     """
 
     inbox: bytearray
+    seen: int
     ended: bool
     bodies: list[bytes]
 
@@ -82,11 +84,12 @@ class Expect:
 
     def play(self, stage: Stage) -> bool:
         """Take a line if one is there."""
-        octets, found, rest = bytes(stage.inbox).partition(b"\r\n")
-        if not found:
+        end = stage.inbox.find(b"\r\n")
+        if end < 0:
             return False
-        stage.inbox[:] = rest
-        stage.heard(octets + found)
+        octets = bytes(stage.inbox[:end])
+        del stage.inbox[: end + 2]
+        stage.heard(octets + b"\r\n")
         if not self._fits(octets.decode("utf-8", "surrogateescape")):
             wish = self.line if isinstance(self.line, str) else self.line.pattern
             stage.fail(f"expected {wish!r}, got {octets!r}")
@@ -106,10 +109,11 @@ class Body:
 
     def play(self, stage: Stage) -> bool:
         """Take the message if all of it is there (RFC 5321 4.5.2)."""
-        # A dot on the first line is preceded by the CRLF of the DATA command.
-        end = (b"\r\n" + stage.inbox).find(b"\r\n.\r\n")
-        if end < 0:
+        end = end_of_data(stage.inbox, stage.seen)
+        if end is None:
+            stage.seen = len(stage.inbox)
             return False
+        stage.seen = 0
         octets, taken = bytes(stage.inbox[:end]), bytes(stage.inbox[: end + 3])
         del stage.inbox[: end + 3]
         stage.heard(taken)
@@ -245,6 +249,17 @@ class Call:
 def drip(octets: bytes, seconds_each: float) -> list[Step]:
     """Return the steps that send octets one at a time, for a script to hold as C{*drip(...)}."""
     return [step for octet in octets for step in (Send(bytes([octet])), Wait(seconds_each))]
+
+
+def end_of_data(octets: bytearray, seen: int) -> int | None:
+    """Return where the line with the single dot begins, if it is there (RFC 5321 4.1.1.4).
+
+    @param seen: how many of the octets were looked at before.
+    """
+    if octets.startswith(b".\r\n"):
+        return 0
+    found = octets.find(b"\r\n.\r\n", max(0, seen - 4))
+    return None if found < 0 else found + 2
 
 
 def unstuffed(octets: bytes) -> bytes:

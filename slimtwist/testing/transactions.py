@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from slimtwist.testing.exchange import ENDS, LONE, Exchange
-from slimtwist.testing.steps import Stall, unstuffed
+from slimtwist.testing.steps import Stall, end_of_data, unstuffed
 
 if TYPE_CHECKING:
     from slimtwist.testing.smarthost import CutAfter, FakeSmarthost
@@ -41,7 +41,6 @@ class Transactions(Exchange):
 
     def __init__(self, host: FakeSmarthost) -> None:
         super().__init__(host)
-        self._scanned = 0
         self._chunk = (0, False)
         self._cut: CutAfter | None = None
         self.user: str | None = None
@@ -106,7 +105,7 @@ class Transactions(Exchange):
         """Ask for a message."""
         if self.answer(verb, argument, self._ready() or "354 go ahead") == "354":
             self.take = self._take_body
-            self._scanned = 0
+            self.seen = 0
             self._cut = self.host.cut_at("BODY")
 
     def _take_body(self) -> bool:
@@ -114,8 +113,9 @@ class Transactions(Exchange):
         if self._cut is not None and len(self.inbox) >= self._cut.octets:
             self.queue.extend([ENDS[self._cut.how], Stall()])
             return True
-        end = self._end_of_data()
+        end = end_of_data(self.inbox, self.seen)
         if end is None:
+            self.seen = len(self.inbox)
             return False
         taken = bytes(self.inbox[: end + 3])
         del self.inbox[: end + 3]
@@ -125,14 +125,6 @@ class Transactions(Exchange):
         self.take = self.take_command
         self._deliver(unstuffed(taken[:-3]))
         return True
-
-    def _end_of_data(self) -> int | None:
-        """Return where the line with the single dot begins."""
-        if self.inbox.startswith(b".\r\n"):
-            return 0
-        found = self.inbox.find(b"\r\n.\r\n", max(0, self._scanned - 4))
-        self._scanned = len(self.inbox)
-        return None if found < 0 else found + 2
 
     def bdat(self, verb: str, argument: str) -> None:
         """Take a chunk of a message (RFC 3030)."""

@@ -230,6 +230,20 @@ class NetworkTests(SynchronousTestCase):
             self.assertFalse(wire.open)
         self.assertIn("192.0.2.1", repr(seen[0]))
 
+    def test_a_host_that_is_gone(self) -> None:
+        """On a frozen wire nothing arrives, not even an end; thawed, all of it does (POOL-04)."""
+        self.listen("")
+        client = self.dial("192.0.2.1")
+        self.network.wires[0].freeze()
+        self.server().transport.loseConnection()
+        client.transport.write(b"anybody?")
+        self.reactor.advance(3600)
+        self.assertIsNone(client.reason)
+        self.assertEqual(self.server().octets, b"")
+        self.network.wires[0].thaw()
+        self.reactor.flush()
+        self.assertIsInstance(client.reason, error.ConnectionDone)
+
     def test_unix(self) -> None:
         """A path is reached by who listens there; where nobody does, there is no file."""
         self.reactor.listenUNIX("/run/lmtp", self.servers)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import trustme
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
@@ -17,24 +16,14 @@ from twisted.internet.interfaces import (
     IOpenSSLServerConnectionCreator,
     ISSLTransport,
 )
-from twisted.internet.ssl import (
-    Certificate,
-    CertificateOptions,
-    KeyPair,
-    PrivateCertificate,
-    optionsForClientTLS,
-    platformTrust,
-)
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from slimtwist.testing import Handshake, MemoryReactor
 from slimtwist.testing.tls import OpaqueContext
+from tests.testing.certificates import client_context, server_context
 from tests.testing.worlds import InMemory, OnLoopback, Push, Recorder, World, scenario
-
-_AUTHORITY = trustme.CA()
-_ISSUED = _AUTHORITY.issue_cert("mx.example")
 
 
 @implementer(IHandshakeListener)
@@ -59,16 +48,11 @@ class TLSContract(World):
 
     def client_context(self, *, trusting: bool = True) -> object:
         """Return what the client starts TLS with; it may not trust the server."""
-        trust = Certificate.loadPEM(_AUTHORITY.cert_pem.bytes()) if trusting else platformTrust()
-        return optionsForClientTLS("mx.example", trust)
+        return client_context(trusting=trusting)
 
     def server_context(self) -> object:
         """Return what the server starts TLS with."""
-        certificate = Certificate.loadPEM(_ISSUED.cert_chain_pems[0].bytes())
-        key = KeyPair.load(_ISSUED.private_key_pem.bytes(), 1)
-        options = PrivateCertificate.fromCertificateAndKeyPair(certificate, key).options()
-        assert isinstance(options, CertificateOptions)
-        return options
+        return server_context()
 
     @scenario
     async def test_handshake(self) -> None:

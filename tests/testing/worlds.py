@@ -143,7 +143,7 @@ class World:
         """Let some time pass in which something must not happen."""
         await deferLater(self.reactor, 0.05)
 
-    async def listen(self, servers: Servers, where: str = "tcp:0:interface=127.0.0.1") -> IAddress:
+    async def listen(self, servers: Factory, where: str = "tcp:0:interface=127.0.0.1") -> IAddress:
         """Listen, and return the address."""
         self.port = await serverFromString(self.reactor, where).listen(servers)
         return self.port.getHost()
@@ -176,6 +176,10 @@ class World:
             end.transport.resumeProducing() if end.reason is None else None
             end.transport.abortConnection()
         await self.until(lambda: all(end.reason for end in ends))
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Stop listening."""
         if self.port is not None:
             stopped = self.port.stopListening()
             if stopped is not None:
