@@ -1,0 +1,240 @@
+# -*- test-case-name: tests.test_service -*-
+"""A relay begins whole or not at all, and ends without leaving anything half said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import ConnectionRefusedError as Refused
+from twisted.internet.interfaces import IStreamServerEndpoint
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from slimtwist.edge.options import EdgeOptions
+from slimtwist.queue.direct import DirectQueue
+from slimtwist.relay.blackhole import BlackholeRelay
+from slimtwist.service import Listener, ListeningFailed, RelayService
+from slimtwist.testing import FakeSmarthost
+from tests.events import Events
+from tests.relaying import RelayTestCase, mail
+
+
+@implementer(IStreamServerEndpoint)
+class Slow:
+    """An endpoint that needs time to listen."""
+
+    def __init__(self) -> None:
+        self.listening: Deferred[Any] = Deferred()
+
+    def listen(self, protocolFactory: object) -> Deferred[Any]:  # noqa: N803 - named so in the interface
+        """Wait."""
+        return self.listening
+
+
+class StubbornRelay(BlackholeRelay):
+    """A relay that cannot end."""
+
+    def stop(self) -> Deferred[None]:
+        """Never."""
+        return Deferred()
+
+
+class StartTests(RelayTestCase):
+    """From nothing to listening."""
+
+    def test_interface(self) -> None:
+        """It is a service like any other."""
+        self.assertTrue(verifyObject(IService, self.service()))
+
+    def test_once(self) -> None:
+        """It listens once, whether privileges were dropped in between or not."""
+        self.assertEqual(len(self.start().addresses), 1)
+        service = self.service(smtp=["unix:/run/other"])
+        service.startService()
+        self.assertEqual(len(service.addresses), 1)
+
+    def test_about(self) -> None:
+        """The log says what it listens on, where mail goes, and that a transaction takes one
+        recipient (issue 2, 5).
+        """
+        events = Events.of(self)
+        self.start(route=["a.example=blackhole:"])
+        lines = [event.get("line", "") for event in events]
+        self.assertIn("mail goes to smtp:smarthost.example", lines)
+        self.assertIn("mail for a.example goes to blackhole:", lines)
+        self.assertIn("an SMTP transaction takes one recipient", "".join(lines))
+        self.assertIn("tcp:2525:interface=127.0.0.1", [event.get("name") for event in events])
+
+    def test_lmtp_about(self) -> None:
+        """Where nobody is limited to one recipient, nothing is said of it."""
+        events = Events.of(self)
+        self.start(lmtp=["unix:/run/lmtp"])
+        self.assertNotIn("one recipient", "".join(event.get("line", "") for event in events))
+
+    def test_port_taken(self) -> None:
+        """A port that is taken is named, and nothing is half started (OS-12)."""
+        self.reactor.listenTCP(25, FakeSmarthost(), interface="127.0.0.1")
+        before = len(self.reactor.leftovers().ports)
+        service = self.service(smtp=["tcp:2525:interface=127.0.0.1", "tcp:25:interface=127.0.0.1"])
+        error = self.assertRaises(ListeningFailed, service.privilegedStartService)
+        self.assertIn("cannot listen on 'tcp:25:interface=127.0.0.1': ", str(error))
+        self.assertIn("another program listens there already", str(error))
+        self.assertEqual(service.addresses, [])
+        self.reactor.flush()
+        self.assertEqual(len(self.reactor.leftovers().ports), before)
+
+    def test_slow_endpoint(self) -> None:
+        """An endpoint that fails later is told of, and the others go on."""
+        events, slow = Events.of(self), Slow()
+        queue = DirectQueue(self.runtime, BlackholeRelay())
+        other = serverFromString(self.reactor, "tcp:2525:interface=127.0.0.1")
+        listeners = [Listener(slow, EdgeOptions(), "slow:"), Listener(other, EdgeOptions(), "tcp:")]
+        service = RelayService(self.runtime, queue, listeners)
+        service.startService()
+        slow.listening.errback(OSError(13, "Permission denied"))
+        told = [event for event in events if event["log_level"].name == "critical"]
+        self.assertIn("cannot listen on 'slow:': [Errno 13] Permission denied", str(told))
+        self.assertEqual(self.send("b@example.net"), "250 2.0.0 gone")
+
+    def test_stopped_before_it_listens(self) -> None:
+        """An endpoint that still needs time is given up when the service stops."""
+        events, slow = Events.of(self), Slow()
+        queue = DirectQueue(self.runtime, BlackholeRelay())
+        service = RelayService(self.runtime, queue, [Listener(slow, EdgeOptions(), "slow:")])
+        service.startService()
+        self.reactor.wait(service.stopService())
+        self.assertTrue(slow.listening.called)
+        told = [event for event in events if event["log_level"].name == "critical"]
+        self.assertEqual(told, [])
+
+
+class ComposeTests(RelayTestCase):
+    """As a part of something larger."""
+
+    def test_two(self) -> None:
+        """Two relays with different ways live under one parent, and end with it."""
+        parent = MultiService()
+        self.service().setServiceParent(parent)
+        self.service(smtp=["unix:/run/b"], relay="blackhole:").setServiceParent(parent)
+        parent.privilegedStartService()
+        parent.startService()
+        self.assertEqual(self.send("b@example.net"), "250 2.0.0 taken")
+        self.assertEqual(self.send("b@example.net", "unix:/run/b"), "250 2.0.0 gone")
+        self.reactor.wait(parent.stopService())
+        self.assertEqual(len(self.hop.messages), 1)
+
+
+class StopTests(RelayTestCase):
+    """The end, while clients are there."""
+
+    def begin(self, **choices: object) -> RelayService:
+        """Return a relay before a hop whose answers to messages are a long time coming."""
+        self.hop.answers.rules = {".": ()}
+        self.before = self.reactor.leftovers().ports
+        return self.start(**choices)
+
+    def answer(self, reply: str) -> None:
+        """Let the hop answer the message."""
+        self.hop.sessions[-1].transport.write(reply.encode() + b"\r\n")
+        self.reactor.flush()
+
+    def assert_nothing_left(self) -> None:
+        """Check that no timer, connection, producer or port is left."""
+        left = self.reactor.leftovers()
+        self.assertEqual((left.timers, left.connections, left.producers), ((), (), ()))
+        self.assertEqual(left.ports, self.before)
+
+    def test_true_reply(self) -> None:
+        """Nobody new comes in, who is idle goes, and a running transaction ends with its own
+        reply, good or bad (OS-01, L11).
+        """
+        for reply in ("250 2.0.0 stored as 7", "550 5.7.1 spam", "451 4.3.1 disk full"):
+            service = self.begin()
+            idle, busy = self.visit(), self.visit()
+            self.say(busy, mail("b@example.net"))
+            stopped = service.stopService()
+            self.reactor.flush()
+            self.assertRaises(Refused, self.visit)
+            self.assertEqual(idle.replies(), ["421 4.3.2 service is stopping"])
+            self.assertIsNotNone(idle.lost)
+            self.reactor.advance(20)
+            self.assertFalse(stopped.called)
+            self.answer(reply)
+            final, goodbye = busy.replies()
+            self.assertTrue(final.startswith(reply), final)
+            self.assertTrue(goodbye.startswith("421 4.3.2"), goodbye)
+            self.reactor.wait(stopped, within=10)
+            self.assert_nothing_left()
+
+    def test_in_time(self) -> None:
+        """A transaction that does not end in time is deferred, and its outcome logged (OS-01)."""
+        events = Events.of(self)
+        service = self.begin(timeout=["stop=60"])
+        busy = self.visit()
+        self.say(busy, mail("b@example.net"))
+        stopped = service.stopService()
+        self.reactor.advance(59)
+        self.assertEqual((busy.replies(), stopped.called), ([], False))
+        self.reactor.wait(stopped, within=2)
+        self.assertEqual([reply[:3] for reply in busy.replies()], ["421"])
+        (attempt,) = events.attempts
+        self.assertEqual((attempt["verdict"], attempt["ambiguous"]), ("deferred", True))
+        self.assert_nothing_left()
+
+    def test_message_under_way(self) -> None:
+        """A client in the middle of its message may end it, and is told the truth (OS-01)."""
+        service = self.start()
+        visitor = self.visit()
+        said = mail("b@example.net")
+        self.say(visitor, said[:-10])
+        stopped = service.stopService()
+        self.reactor.flush()
+        self.assertEqual(self.codes(visitor, said[-10:]), ["250 2.0.0", "421 4.3.2"])
+        self.reactor.wait(stopped, within=10)
+
+    def test_stubborn_relay(self) -> None:
+        """A relay that never stops cannot keep the service from it; it is told of (L3)."""
+        queue = DirectQueue(self.runtime, StubbornRelay())
+        endpoint = serverFromString(self.reactor, "tcp:2525:interface=127.0.0.1")
+        service = RelayService(self.runtime, queue, [Listener(endpoint, EdgeOptions(), "tcp:")])
+        service.startService()
+        self.reactor.wait(service.stopService(), within=60)
+        self.assertEqual(len(self.flushLoggedErrors()), 1)
+
+    def test_failing_queue(self) -> None:
+        """A queue that fails to stop is told of, and the service has stopped."""
+
+        class Failing(DirectQueue):
+            def stop(self) -> Deferred[None]:
+                return fail(ZeroDivisionError())
+
+        service = RelayService(self.runtime, Failing(self.runtime, BlackholeRelay()), [])
+        service.startService()
+        self.assertIsNone(self.reactor.wait(service.stopService(), within=1))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_order(self) -> None:
+        """The queue is stopped when no client is left, and not before."""
+        stops: list[float] = []
+        clock = self.reactor
+
+        class Noting(DirectQueue):
+            def stop(self) -> Deferred[None]:
+                stops.append(clock.seconds())
+                return succeed(None)
+
+        endpoint = serverFromString(self.reactor, "tcp:2525:interface=127.0.0.1")
+        queue = Noting(self.runtime, BlackholeRelay())
+        service = RelayService(self.runtime, queue, [Listener(endpoint, EdgeOptions(), "tcp:")])
+        service.startService()
+        visitor = self.visit()
+        self.say(visitor, b"EHLO me\r\nMAIL FROM:<>\r\n")
+        stopped = service.stopService()
+        self.reactor.advance(1)
+        self.assertEqual(stops, [])
+        self.say(visitor, b"RSET\r\n")
+        self.assertEqual(len(stops), 1)
+        self.reactor.wait(stopped, within=0)
