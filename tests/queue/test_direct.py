@@ -85,6 +85,7 @@ class Promises(DirectTestCase):
     def test_interface(self) -> None:
         """It is a queue, and one that answers for each recipient (ING-24)."""
         verifyObject(IQueue, self.queue)
+        verifyObject(IRelay, self.hop)
         self.assertTrue(self.queue.single)
 
     def test_sink(self) -> None:
