@@ -83,7 +83,7 @@ def number(name: str, text: str, *, least: int = 0, most: int = 65535) -> int:
 
     @raise ValueError: it is none, or out of range.
     """
-    if not text.isascii() or not text.isdigit() or not least <= int(text[:20]) <= most:
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
         raise ValueError(f"{name}={text!r} is not a whole number from {least} to {most}")
     return int(text)
 

@@ -22,8 +22,7 @@ class _Settable:
         @param settings: C{{"final": "900"}}.
         @raise ValueError: no such field, or not a number above 0.
         """
-        names = [each.name for each in fields(self)]  # type: ignore[arg-type]
-        known = {name: type(getattr(self, name)) for name in names}
+        known = {each.name: type(each.default) for each in fields(self)}  # type: ignore[arg-type]
         changes = {}
         for name, text in settings.items():
             if name not in known:
@@ -38,7 +37,7 @@ def _number(name: str, text: str, kind: type) -> float:
     except ValueError as error:
         raise ValueError(f"{name}={text!r} is not a {'whole ' * (kind is int)}number") from error
     if not 0 < value < 1e12:
-        raise ValueError(f"{name}={text!r} is not above 0")
+        raise ValueError(f"{name}={text!r} is not above 0 and below 1e12")
     return float(value) if kind is float else int(value)
 
 

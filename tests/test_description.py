@@ -155,3 +155,8 @@ class ValueTests(SynchronousTestCase):
         for text in ("", "Yes", "true", "1", " yes"):
             error = self.assertRaises(ValueError, switch, "insecure", text)
             self.assertIn("insecure=", str(error))
+
+    def test_number_with_many_zeros(self) -> None:
+        """Zeros before a number do not hide that it is out of range."""
+        for text in ("0" * 20 + "99999", "0" * 19 + "99999"):
+            self.assertRaises(ValueError, number, "port", text)

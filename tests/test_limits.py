@@ -117,3 +117,14 @@ class ChangedTests(SynchronousTestCase):
         for text in ("", "x", "0", "-1", "1.5", "1e3", "9" * 13, "9" * 5000):
             error = self.assertRaises(ValueError, Limits().changed, {"message": text})
             self.assertIn("message=", str(error))
+
+    def test_built_with_whole_seconds(self) -> None:
+        """A time that a program gave as a whole number can still be set to a fraction."""
+        found = Timeouts(connect=5).changed({"connect": "2.5"})
+        self.assertEqual(2.5, found.connect)
+
+    def test_too_large(self) -> None:
+        """A number that is too large is not said to be too small."""
+        for value, name in ((Timeouts(), "final"), (Limits(), "message")):
+            error = self.assertRaises(ValueError, value.changed, {name: "1" + "0" * 12})
+            self.assertIn("below 1e12", str(error))
