@@ -12,6 +12,7 @@ import random
 import re
 import socket
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final
 
 from twisted.internet.interfaces import IResolver
@@ -20,11 +21,9 @@ from twisted.plugin import getPlugins
 from slimtwist.description import parse_description
 from slimtwist.interfaces import IRelay, IRelayPlugin
 
-#: RFC 5321 4.1.1.1: a domain, or an address literal.
-_EHLO_NAME: Final = re.compile(
-    r"(?=.{1,255}\Z)(?:(?:(?!-)[-_0-9A-Za-z]{1,63}(?<!-)(?:\.(?!\Z)|\Z))+|\[[0-9A-Fa-f.:]+\]"
-    r"|\[IPv6:[0-9A-Fa-f.:]+\])\Z"
-)
+#: RFC 5321 4.1.2: a domain, but with the underscores that some hosts have.
+_DOMAIN: Final = re.compile(r"(?=.{1,255}\Z)(?:(?!-)[-_0-9A-Za-z]{1,63}(?<!-)(?:\.(?!\Z)|\Z))+\Z")
+_IPV6: Final = "IPv6:"
 
 
 def ehlo_name(name: str) -> str:
@@ -32,9 +31,22 @@ def ehlo_name(name: str) -> str:
 
     @raise ValueError: it is neither a host name nor an address literal (RFC 5321 4.1.1.1).
     """
-    if not _EHLO_NAME.match(name):
+    if not (_DOMAIN.match(name) or _is_literal(name)):
         raise ValueError(f"{name[:80]!a} is neither a host name nor an address literal")
     return name
+
+
+def _is_literal(name: str) -> bool:
+    """Tell whether a name is an address in brackets, IPv6 behind its tag (RFC 5321 4.1.3)."""
+    if not (name.startswith("[") and name.endswith("]")) or "%" in name:
+        return False
+    address = name[1:-1]
+    kind = IPv6Address if address.startswith(_IPV6) else IPv4Address
+    try:
+        kind(address.removeprefix(_IPV6))
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

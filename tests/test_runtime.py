@@ -107,6 +107,23 @@ class EhloNameTests(SynchronousTestCase):
         for name in ("a." * 500_000, "a-" * 500_000, "[" + "1" * 1_000_000):
             self.assertRaises(ValueError, ehlo_name, name)
 
+    def test_literals(self) -> None:
+        """What stands in brackets is an address, and IPv6 is said to be that (RFC 5321 4.1.3)."""
+        for name in (
+            "[::1]",
+            "[2001:db8::1]",
+            "[IPv6:127.0.0.1]",
+            "[IPv6:1::2::3]",
+            "[IPv6:::12345]",
+            "[999.0.0.1]",
+            "[127.1]",
+            "[1.2.3.4.5]",
+            "[...]",
+            "[:]",
+            "[abc]",
+        ):
+            self.assertRaises(ValueError, ehlo_name, name)
+
 
 class RuntimeTests(SynchronousTestCase):
     """A runtime has what relays need from outside."""
