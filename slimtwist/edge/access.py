@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -90,8 +91,7 @@ class Access:
             return True
         if client.ip is None:
             return self.relay_from_unix
-        address = ip_address(client.ip)
-        return any(address in network for network in self.relay_from)
+        return _within(client.ip, self.relay_from)
 
     def accepts(self, domain: str) -> bool:
         """Tell whether anybody may send to a domain."""
@@ -136,6 +136,12 @@ def fold(domain: str) -> str:
         return idna.encode(domain, uts46=True).decode("ascii")
     except idna.IDNAError:
         return domain.casefold()
+
+
+@lru_cache(maxsize=1024)
+def _within(ip: str, networks: tuple[Network, ...]) -> bool:
+    address = ip_address(ip)
+    return any(address in network for network in networks)
 
 
 def _local(network: Network) -> bool:

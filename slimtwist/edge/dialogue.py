@@ -69,6 +69,7 @@ class Dialogue:
         self._tls: str | None = None
         self._commands = _LMTP if setting.options.lmtp else _ESMTP
         self._after_chunk = False
+        self._facts: dict[bool, Client] = {}  # with and without SMTPUTF8
 
     def answer(self, verb: bytes, argument: bytes) -> Answer:
         """Answer a command.
@@ -89,6 +90,11 @@ class Dialogue:
         self._authentication.forget()
 
     def _client(self, smtputf8: bool) -> Client:
+        if smtputf8 not in self._facts:
+            self._facts[smtputf8] = self._look(smtputf8=smtputf8)
+        return self._facts[smtputf8]
+
+    def _look(self, *, smtputf8: bool) -> Client:
         identity = self._authentication.identity
         word = protocol(
             lmtp=self._options.lmtp,
@@ -118,6 +124,7 @@ class Dialogue:
     def _meet(self, argument: bytes, *, esmtp: bool) -> None:
         name = commands.hello_name(argument)
         self.transaction.reset()
+        self._facts.clear()
         self._helo, self._esmtp = name, esmtp
         self._tls = tls_facts(self._channel.transport)
 
@@ -192,6 +199,7 @@ class Dialogue:
         _check_some(argument)
         if not self._may_authenticate:
             raise Refusal(AUTH_IN_CLEAR)
+        self._facts.clear()
         return self._authentication.prove(self._options.portal, argument)
 
     @property

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Protocol, cast
 
@@ -57,6 +58,7 @@ def client_ip(transport: ServerTransport) -> str | None:
     return plain_ip(getattr(transport.getPeer(), "host", None))
 
 
+@lru_cache(maxsize=1024)
 def plain_ip(host: str | None) -> str | None:
     """Return an address in its usual form: no zone, and IPv4 as such, not within IPv6."""
     if host is None:
@@ -67,6 +69,7 @@ def plain_ip(host: str | None) -> str | None:
     return str(address)
 
 
+@lru_cache(maxsize=1024)
 def is_local(ip: str | None) -> bool:
     """Tell whether a client is on this host."""
     return ip is None or ip_address(ip).is_loopback

@@ -174,7 +174,7 @@ def promised(outcome: Outcome) -> Reply:
     """
     reply = outcome.reply
     if outcome.verdict is Verdict.DELIVERED:
-        return replace(reply, code=250)
+        return reply if reply.code == 250 else replace(reply, code=250)
     where = printable(", ".join(filter(None, (outcome.host, outcome.command))))
     if not where:
         return reply
