@@ -10,10 +10,6 @@ Sources: RFC 5321 4.1.1.1, RFC 1870 (SIZE), RFC 2920, RFC 6152, RFC 6531, RFC 34
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
-
-#: Keywords that are read from one reply; more are not looked at.
-_KEYWORDS: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +45,15 @@ class Extensions:
     def parse(cls, reply: bytes) -> Extensions:
         """Return what a positive reply to EHLO or LHLO offers.
 
-        @param reply: all lines with their codes; the first names the host.
+        @param reply: all lines with their codes, as many as L{ReplyReader} lets through, with CRLF
+            between them; the first names the host.
         """
         keywords: dict[str, str] = {}
-        for line in reply.splitlines()[1 : _KEYWORDS + 1]:
+        for line in reply.split(b"\r\n")[1:]:
             # AUTH=LOGIN is how some hosts wrote it before RFC 2554.
             text = line[4:].decode("ascii", "replace").upper().replace("AUTH=", "AUTH ", 1)
-            name, _, value = text.strip().partition(" ")
-            keywords[name] = f"{keywords.get(name, '')} {value}".strip()
+            name, *values = text.split() or [""]
+            keywords[name] = " ".join([keywords[name], *values] if name in keywords else values)
         limits = _limits(keywords.get("LIMITS", ""))
         return cls(
             pipelining="PIPELINING" in keywords,
