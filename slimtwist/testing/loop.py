@@ -142,13 +142,14 @@ class EventLoop(ReactorBase):
     def _let(self, who: FileDescriptor, do: Callable[[], Any], *, reading: bool) -> None:
         """Let a descriptor read or write, and disconnect it if that ends it."""
         why: Exception | None
-        try:
-            why = do()
-        except Exception as error:  # noqa: BLE001 - whatever a protocol raises ends its connection
-            self._log.failure("while reading or writing")
-            why = error
-        if why is not None:
-            self._disconnect(who, why, reading=reading)
+        with self._log.failuresHandled("while losing a connection"):
+            try:
+                why = do()
+            except Exception as error:  # noqa: BLE001 - what a protocol raises ends its connection
+                self._log.failure("while reading or writing")
+                why = error
+            if why is not None:
+                self._disconnect(who, why, reading=reading)
 
     def _disconnect(self, who: FileDescriptor, why: Exception, *, reading: bool) -> None:
         """End a descriptor, as L{twisted.internet.posixbase} does."""

@@ -182,7 +182,7 @@ class Network:
         """
         if family == socket.AF_UNIX:
             return address
-        host = _canonical(address[0])
+        host = address[0]
         if self.own is not None and host not in _WILDCARDS | self.own:
             raise failure(errno.EADDRNOTAVAIL)
         return _name(family, host, address[1] or self._next_port())
@@ -206,7 +206,7 @@ class Network:
         """Begin an attempt."""
         host, port = _host_port(address)
         client.name = self._source(client, host)
-        attempt = Attempt(self._loop.seconds(), _host_port(client.name), _canonical(host), port)
+        attempt = Attempt(self._loop.seconds(), _host_port(client.name), host, port)
         self.attempts.append(attempt)
         self._connecting[client] = attempt
         self._loop.at(attempt.moment + self.latency, self._reach, client, attempt)
@@ -301,14 +301,6 @@ class Network:
     def _next_port(self) -> int:
         self.last_port = self.last_port + 1 if self.last_port < _EPHEMERAL[1] else _EPHEMERAL[0]
         return self.last_port
-
-
-def _canonical(host: str) -> str:
-    """Return the one spelling of an address; what is none stays."""
-    try:
-        return ip_address(host).compressed
-    except ValueError:
-        return host
 
 
 def _name(family: int, host: str, port: int) -> Address:

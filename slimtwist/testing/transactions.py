@@ -64,7 +64,6 @@ class Transactions(Exchange):
         elif self.host.users is not None and self.user is None:
             default = "530 5.7.0 authenticate first"
         if self.answer(verb, mailbox, default or "250 2.1.0 ok").startswith("2"):
-            self.forget()
             self.sender = mailbox
 
     def rcpt(self, verb: str, argument: str) -> None:

@@ -164,6 +164,14 @@ class ScriptTests(SynchronousTestCase):
             self.assertFalse(reactor.leftovers().connections)
             self.assertFalse(reactor.leftovers().timers)
 
+    def test_client_gone_in_a_wait(self) -> None:
+        """A client that resets while the peer waits leaves it no timer."""
+        reactor, peer, client = self.play([Wait(9), Ended()])
+        client.transport.abortConnection()  # type: ignore[union-attr]
+        reactor.advance(1)
+        self.assertFalse(reactor.leftovers().timers)
+        peer.verify()
+
     def test_body(self) -> None:
         """A message is taken to its single dot, however split, and unstuffed (SMO-07)."""
         wire = b"..a\r\n.\n\r.\r\r\nb..\r\n..\r\n.\r\nQUIT\r\n"
@@ -235,6 +243,7 @@ class ScriptTests(SynchronousTestCase):
         client.says(b"x" * 200_000)
         reactor.advance(1000)
         self.assertEqual((client.heard, reactor.network.wires[0].up.arrived), ([], 200_000))
+        self.assertEqual(peer.conversations[0].inbox, b"")
         assert client.transport is not None
         client.transport.loseConnection()
         reactor.flush()

@@ -111,7 +111,11 @@ class SmarthostTests(SynchronousTestCase):
         """A reply may be for always, for a mailbox, for its first time, or computed."""
         rules: dict[str, Any] = {
             "MAIL": "250-two\n250 lines",
-            "RCPT": {"b@x": "550 5.1.1 unknown", "c@x": ["450 4.7.1 wait"]},
+            "RCPT": {
+                "b@x": "550 5.1.1 unknown",
+                "c@x": ["450 4.7.1 wait"],
+                "d@x": ["450 4.7.1 wait"],
+            },
             "NOOP": lambda argument: f"250 {argument.upper()}",
         }
         client = self.hello(FakeSmarthost(replies=rules))
@@ -122,6 +126,7 @@ class SmarthostTests(SynchronousTestCase):
                 "RCPT TO:<b@x>",
                 "RCPT TO:<b@x>",
                 "RCPT TO:<c@x>",
+                "RCPT TO:<d@x>",
                 "RCPT TO:<c@x>",
                 "NOOP hi",
             ),
@@ -130,6 +135,7 @@ class SmarthostTests(SynchronousTestCase):
                 "250 lines",
                 "550 5.1.1 unknown",
                 "550 5.1.1 unknown",
+                "450 4.7.1 wait",
                 "450 4.7.1 wait",
                 "250 2.1.5 ok",
                 "250 HI",
@@ -163,6 +169,7 @@ class SmarthostTests(SynchronousTestCase):
         host = FakeSmarthost()
         client = self.connect(host)
         self.assertEqual(self.say(client, "MAIL FROM:<a@x>"), ["503 5.5.1 say hello first"])
+        self.assertEqual(self.say(client, "RCPT TO:<a@x>"), ["503 5.5.1 MAIL first"])
         self.say(client, "EHLO me")
         self.assertEqual(
             self.say(client, "RCPT TO:<a@x>", "DATA", "FOO", "LHLO me", "AUTH LOGIN", "VRFY x"),
@@ -180,6 +187,16 @@ class SmarthostTests(SynchronousTestCase):
         self.say(client, "RSET")
         self.assertEqual(self.say(client, "RCPT TO:<a@x>"), ["503 5.5.1 MAIL first"])
         host.verify()
+
+    def test_transactions(self) -> None:
+        """One transaction leaves nothing to the next, however its message came."""
+        host = FakeSmarthost(extensions=())
+        client = self.hello(host)
+        for number in (1, 2):
+            self.say(client, "MAIL FROM:<a@x>", f"RCPT TO:<{number}@x>", "DATA")
+            self.say(client, *["x" * 50 for _ in range(3 - number)], ".")
+        self.assertEqual([each.recipients for each in host.messages], [("1@x",), ("2@x",)])
+        self.assertEqual([len(each.octets) for each in host.messages], [104, 52])
 
     def test_354_without_recipients(self) -> None:
         """A host that says 354 although all were refused takes a message for nobody (PEER-22)."""
@@ -370,6 +387,16 @@ class SmarthostTests(SynchronousTestCase):
                 self.assertEqual(client.octets, b"250 2.0.0 taken\r\n"[:octets])
                 self.assertIsInstance(client.reason, error)
                 self.assertEqual(len(host.messages), 1)
+
+    def test_cut_in_a_reply_of_two_parts(self) -> None:
+        """Octets are counted over all parts of an answer, which may wait between them."""
+        parts: tuple[Any, ...] = ("250-a", Wait(5), "250 b")
+        host = FakeSmarthost(replies={"NOOP": parts}, cut_after=("NOOP", 3))
+        client = self.connect(host)
+        self.assertEqual(self.say(client, "NOOP"), ["250"])
+        self.reactor.advance(9)
+        self.assertEqual(client.octets, b"250")
+        self.assertIsInstance(client.reason, ConnectionLost)
 
     def test_half_close_in_a_reply(self) -> None:
         """A half close leaves the client able to write, to nobody's profit (PEER-05)."""

@@ -21,7 +21,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from slimtwist.testing import Handshake, MemoryReactor
-from slimtwist.testing.tls import OpaqueContext
+from slimtwist.testing.tls import OpaqueContext, OpaqueTLS
 from tests.testing.certificates import client_context, server_context
 from tests.testing.worlds import InMemory, OnLoopback, Push, Recorder, World, scenario
 
@@ -253,6 +253,13 @@ class OpaqueTests(TLSContract, InMemory, SynchronousTestCase):
         client.transport.write(b"x" * 20_000)
         await self.until(lambda: len(server.octets) == 20_000)
         await self.close(client, server)
+
+    def test_shutdown_in_the_handshake(self) -> None:
+        """Ending TLS before it has begun is an error, as with OpenSSL."""
+        for connection in (OpaqueTLS(Handshake()), SSL.Connection(SSL.Context(SSL.TLS_METHOD))):
+            connection.set_connect_state()
+            self.assertRaises(SSL.WantReadError, connection.do_handshake)
+            self.assertRaises(SSL.Error, connection.shutdown)
 
     def test_provides(self) -> None:
         """The context is what Twisted asks connections of."""

@@ -19,6 +19,7 @@ from twisted.internet.interfaces import (
     IPullProducer,
     ITCPTransport,
 )
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -291,6 +292,30 @@ class TransportContract(World):
         assert isinstance(server.reason, ZeroDivisionError)
         assert isinstance(client.reason, ConnectionDone)
         assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
+        await self.close(client, server)
+
+    @scenario
+    async def test_protocol_raises_when_lost(self) -> None:
+        """An exception out of connectionLost is logged, and disturbs nobody else."""
+        client, server = await self.pair()
+        client.transport.write(b"raise when lost")
+        client.transport.loseConnection()
+        await self.until(lambda: client.reason and server.reason)
+        assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
+        await self.close(client, server)
+
+    @scenario
+    async def test_producer_raises_when_stopped(self) -> None:
+        """An exception out of a producer is logged; the protocol then never hears of the end."""
+        client, server = await self.pair()
+        server.transport.registerProducer(Push(stopping=ZeroDivisionError()), True)
+        client.transport.loseConnection()
+        await self.until(lambda: client.reason)
+        await self.a_while()
+        assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
+        assert server.reason is None
+        server.transport.unregisterProducer()
+        server.transport.connectionLost(Failure(ConnectionDone()))
         await self.close(client, server)
 
     @scenario

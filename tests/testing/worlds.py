@@ -49,6 +49,8 @@ class Recorder(Protocol):
         """Note the end."""
         self.reason = reason.value
         self.events.append("lost")
+        if self.octets == b"raise when lost":
+            raise ZeroDivisionError
 
 
 @implementer(IHalfCloseableProtocol)
@@ -68,7 +70,8 @@ class HalfCloseable(Recorder):
 class Push:
     """A streaming producer that notes what it is told; the test writes."""
 
-    def __init__(self, events: list[str] | None = None) -> None:
+    def __init__(self, events: list[str] | None = None, stopping: Exception | None = None) -> None:
+        self.stopping = stopping
         self.events = [] if events is None else events
 
     def pauseProducing(self) -> None:
@@ -82,6 +85,8 @@ class Push:
     def stopProducing(self) -> None:
         """Note it."""
         self.events.append("stop")
+        if self.stopping is not None:
+            raise self.stopping
 
 
 class Servers(Factory):
