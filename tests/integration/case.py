@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SkipTest, TestCase
 
 from tests.integration.servers import Server
+from tests.integration.waiting import until
 
 _LINES_SHOWN = 150
 
@@ -46,6 +47,10 @@ class ServerCase(TestCase):
         self.addCleanup(server.stop)
         server.start()
         return server
+
+    def logged(self, server: Server, words: str) -> Deferred[bool]:
+        """Wait until a server has logged something, which may be some time after it was done."""
+        return until(lambda: words in server.log(), f"{words!r} in the log of {server.name}")
 
     def _telling(self, method: Callable[[], object]) -> Callable[[], Deferred[object]]:
         return lambda: maybeDeferred(method).addErrback(self._tell)

@@ -114,18 +114,12 @@ def _verbatim() -> dict[str, str]:
     """Return what keeps it from altering messages and addresses."""
     return {
         "local_header_rewrite_clients": "",
-        "remote_header_rewrite_domain": "",
         "message_drop_headers": "",
         "header_size_limit": "1000000000",
-        "disable_mime_input_processing": "yes",
         "disable_mime_output_conversion": "yes",
         "cleanup_replace_stray_cr_lf": "no",
         "smtp_line_length_limit": "0",
         "lmtp_line_length_limit": "0",
-        "append_at_myorigin": "no",
-        "append_dot_mydomain": "no",
-        "swap_bangpath": "no",
-        "allow_percent_hack": "no",
     }
 
 

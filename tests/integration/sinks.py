@@ -47,7 +47,7 @@ def parse(dump: bytes) -> Taken:
     """
     records, received, rest = dump.partition(b"\nReceived: ")
     lines = rest.split(b"\n", 3)
-    if not received or len(lines) < 4 or not lines[3].endswith(b"\n"):
+    if not received or len(lines) < 4 or not (b"\n" + lines[3]).endswith(b"\n\n"):
         raise ValueError(f"not a whole dump of smtp-sink: {dump[:200]!r}")
     facts: dict[str, list[str]] = {}
     for line in records.decode("utf-8", "surrogateescape").split("\n"):

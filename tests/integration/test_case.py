@@ -56,6 +56,9 @@ class _Inner(ServerCase):
         self.serve(_Talkative("one"))
         raise SkipTest("not today")
 
+    async def logs(self) -> None:
+        await self.logged(self.serve(_Talkative("one")), "one line 3\n")
+
     def bare(self) -> None:
         self.fail("no server")
 
@@ -105,6 +108,10 @@ class ServerCaseTests(SynchronousTestCase):
         """A test that took too long shows the logs as well."""
         [[_, failure]] = self.outcome("hangs").errors
         self.assertIn("still running at 0.5 secs\n\n--- log of one", _message(failure))
+
+    def test_logged(self) -> None:
+        """A test can wait for the words of a log."""
+        self.assertTrue(self.outcome("logs").wasSuccessful())
 
     def test_skips(self) -> None:
         """A skipped test stays one."""

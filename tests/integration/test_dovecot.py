@@ -64,7 +64,7 @@ class DovecotTests(ServerCase):
         self.assertEqual(unknown[0], 550)
         self.assertEqual([each.octets for each in dovecot.messages("good")], [_KEPT[0]])
         self.assertEqual(dovecot.messages("full"), [])
-        self.assertIn("save failed to INBOX", dovecot.log())
+        await self.logged(dovecot, "save failed to INBOX")
 
     async def test_quota_defers(self) -> None:
         """Who is over quota is refused for now, if the test wants it so."""

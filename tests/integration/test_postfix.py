@@ -58,12 +58,13 @@ class DeliveryTests(ServerCase):
         self.assertEqual([each.recipient for each in await one.arrived(1)], ["one@b.test"])
         self.assertEqual([each.recipient for each in await other.arrived(1)], ["other@b.test"])
 
-    def test_stopped(self) -> None:
+    async def test_stopped(self) -> None:
         """A Postfix that was stopped does not listen, and its log can still be read."""
         postfix = Postfix()
         self.addCleanup(postfix.stop)
         postfix.start()
         self.assertTrue(listening(postfix.address, postfix.port))
+        await self.logged(postfix, "daemon started")
         postfix.stop()
         self.assertFalse(listening(postfix.address, postfix.port))
         self.assertIn("daemon started", postfix.log())

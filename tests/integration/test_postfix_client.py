@@ -15,6 +15,7 @@ from tests.integration.sinks import SmtpSink
 from tests.integration.switches import Switches
 
 _MESSAGE = b"From: s@a.test\r\nSubject: x\r\n\r\n.hello\r\n"
+_MIME = b"Content-Type: text/plain\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
 _FIVE = [f"r{number}@b.test" for number in range(5)]
 
 
@@ -40,10 +41,22 @@ class ClientTests(ServerCase):
         self.assertEqual(taken.recipients, tuple(f"<{each}> ORCPT=rfc822;{each}" for each in _FIVE))
         self.assertTrue(taken.octets.endswith(b"\r\n\r\n.hello\r\n"))
 
+    async def test_addresses(self) -> None:
+        """Recipients are passed on as they were given."""
+        recipients = ["x!Y@short", "u%v@b.test", "User+Ext@B.test", '"odd @ one"@b.test']
+        sink = self.serve(SmtpSink(Switches(without_dsn=True)))
+        postfix = self.serve(Postfix(Setup(relay_to=f"smtp:[127.0.0.1]:{sink.port}")))
+        await in_thread(_sent, postfix, recipients, _MESSAGE)
+        await postfix.finished(4)
+        taken = {recipient for each in sink.messages() for recipient in each.recipients}
+        self.assertEqual(taken, {f"<{each}>" for each in recipients})
+
     async def test_octets(self) -> None:
-        """Below the Received, Postfix passes on what it was given, long and 8-bit lines too."""
-        octets = b"Subject: \xc3\xa4\r\n\r\n" + bytes(range(128, 256)) + b"x" * 5000 + b"\r\n.\r\n"
-        hop = self.serve(Postfix())
+        """Below the Received, Postfix passes on what it was given: long lines too, and 8-bit ones
+        even to a next hop that does not offer 8BITMIME.
+        """
+        octets = _MIME + bytes(range(128, 256)) + b"x" * 5000 + b"\r\n.\r\n"
+        hop = self.serve(Postfix(Setup(hidden=["8BITMIME", "SMTPUTF8"])))
         postfix = self.serve(Postfix(Setup(relay_to=f"smtp:[127.0.0.1]:{hop.port}")))
         self.assertEqual(await in_thread(_sent, postfix, ["r@b.test"], octets), 250)
         [message] = await hop.arrived(1)
@@ -106,11 +119,12 @@ class ClientTests(ServerCase):
         for where in (f"lmtp:[127.0.0.1]:{dovecot.port}", f"lmtp:unix:{dovecot.socket}"):
             postfix = self.serve(Postfix(Setup(relay_to=where)))
             recipients = ["good@b.test", "full@b.test", "unknown@b.test"]
-            await in_thread(_sent, postfix, recipients, _MESSAGE)
+            await in_thread(_sent, postfix, recipients, _MESSAGE + b"x" * 5000 + b"\r\n")
             results = {each.recipient: each for each in await postfix.finished(3)}
             told = [(results[each].status, results[each].enhanced) for each in recipients]
             self.assertEqual(told, [("sent", "2.0.0"), ("bounced", "5.2.2"), ("bounced", "5.1.1")])
-        self.assertEqual(len(dovecot.messages("good")), 2)
+        ends = [each.octets[-5010:] for each in dovecot.messages("good")]
+        self.assertEqual(ends, [b".hello\r\n" + b"x" * 5000 + b"\r\n"] * 2)
 
     async def test_lmtp_sink(self) -> None:
         """smtp-sink takes LMTP from Postfix on a UNIX socket."""

@@ -93,7 +93,7 @@ class TLSTests(ServerCase):
         setup = Setup(certificate=self.certificate, settings=settings)
         postfix = self.serve(Postfix(setup))
         await in_thread(_sent, postfix, "r@b.test", trusting(self.authority))
-        self.assertIn("TLSv1.2 with cipher", postfix.log())
+        await self.logged(postfix, "TLSv1.2 with cipher")
 
     async def test_client_certificate(self) -> None:
         """Who shows a certificate of the right authority may relay; who does not may not."""

@@ -94,7 +94,7 @@ class ParseTests(SynchronousTestCase):
             b"X-Mail-Args: <> SIZE=3\nReceived: from c\n\tby smtp-sink\n\tSun\nab\n\n"
         )
         self.assertEqual(parse(whole), Taken("ESMTP", "c", "<> SIZE=3", (), b"ab\r\n"))
-        for end in (0, 50, len(whole) - 8):
+        for end in range(len(whole)):
             self.assertRaises(ValueError, parse, whole[:end])
 
 
@@ -260,5 +260,5 @@ class FaultTests(ServerCase):
         switches = Switches(counters=True, verbose=True, most_connections=1, window=4096)
         sink = self.serve(SmtpSink(switches))
         await in_thread(_sent, sink)
-        self.assertIn("RCPT TO:<r@b.test>", sink.log())
-        self.assertIn("sess=1", sink.log())
+        await self.logged(sink, "RCPT TO:<r@b.test>")
+        await self.logged(sink, "sess=1")
