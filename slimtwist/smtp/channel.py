@@ -134,17 +134,20 @@ class Channel(Protocol):
         @raise Broken: before that the peer spoke, was gone, or was too slow.
         """
         start, sent = self.clock.seconds(), 0
-        usual = self._watch()
+        self.transport.registerProducer(self, True)
         try:
             for block in blocks:
+                if not self._reader.clean:
+                    await self._wait(self._timeouts.progress)  # until it has said it, and broken us
                 if self.trouble:
                     break
-                self.transport.write(block)
+                self._write_watched(block)
                 sent += len(block)
                 ahead = start + sent / self._limits.send_rate - self.clock.seconds()
                 await self._leave(min(ahead, 0) + self._timeouts.progress)
         finally:
-            self._unwatch(usual)
+            if self._connected:
+                self.transport.unregisterProducer()
         if self.trouble:
             raise Broken
 
@@ -193,6 +196,7 @@ class Channel(Protocol):
 
     def connectionMade(self) -> None:
         """Ask for small writes to leave at once."""
+        self._buffer_size = getattr(self.transport, "bufferSize", 0)
         if hasattr(self.transport, "setTcpNoDelay"):  # not on UNIX sockets
             self.transport.setTcpNoDelay(True)
 
@@ -231,11 +235,12 @@ class Channel(Protocol):
     def pauseProducing(self) -> None:
         """Note that written octets wait in our buffers."""
         self._paused = True
+        self.transport.bufferSize = self._buffer_size
 
     def resumeProducing(self) -> None:
         """Note that all written octets have left."""
         self._paused = False
-        self._look()
+        self._go_on()
 
     def stopProducing(self) -> None:
         """Do nothing: the end of the connection is told apart."""
@@ -274,37 +279,35 @@ class Channel(Protocol):
             self._deadline.clear()
         return done
 
-    def _watch(self) -> int:
-        """Be paused from now on whenever anything waits in our buffers, and return what it takes.
+    def _write_watched(self, octets: bytes) -> None:
+        """Write so that we are paused until it has left, however little it is.
 
         A transport pauses its producer when it holds more than C{bufferSize}, which is also what it
-        reads at a time; so it cannot be 0, and a single octet goes unseen.
+        reads at a time; so it cannot be 0, a single octet goes unseen, and it is not kept for long.
         """
-        self.transport.registerProducer(self, True)
-        usual = getattr(self.transport, "bufferSize", 0)
         self.transport.bufferSize = 1
-        return usual
-
-    def _unwatch(self, usual: int) -> None:
-        self.transport.bufferSize = usual
-        if self._connected:
-            self.transport.unregisterProducer()
+        self.transport.write(octets)
+        if not self._secure:
+            self.transport.bufferSize = self._buffer_size
 
     def _leave(self, wait: float) -> Deferred[None]:
-        """Fire when all written octets have left, and the peer is not about to say something."""
-        nothing = self._reader.clean and not (self._paused or self._secure)
-        if self.trouble or nothing:
+        """Fire when all written octets have left."""
+        if self.trouble or not (self._paused or self._secure):
             return succeed(None)
-        self._left = Deferred(self._abandon)
-        self._deadline.set(max(wait, 0))
         if not self._paused:
             # Twisted's TLS keeps a small write back until the reactor's next turn.
             self.clock.callLater(0, self._look)
-        return self._left
+        return self._wait(wait)
 
     def _look(self) -> None:
-        if not self._paused and self._reader.clean:
+        self.transport.bufferSize = self._buffer_size
+        if not self._paused:
             self._go_on()
+
+    def _wait(self, wait: float) -> Deferred[None]:
+        self._left = Deferred(self._abandon)
+        self._deadline.set(max(wait, 0))
+        return self._left
 
     def _go_on(self) -> None:
         left, self._left = self._left, None
