@@ -1,5 +1,7 @@
 # -*- test-case-name: tests.test_plugin -*-
-"""How a package adds a relay to ``twistd relay``, in a line of a file in ``twisted/plugins``.
+"""How a package adds a relay to ``twistd relay``.
+
+One line in a file of its C{twisted/plugins} is enough::
 
     maildir = RelayMaker("maildir", "example.maildir.parse")
 

@@ -92,6 +92,15 @@ class ChoiceTests(RelayTestCase):
         self.start(limit=["message=1000"])
         self.assertIn("SIZE 1000", self.hello())
 
+    def test_direct(self) -> None:
+        """A wait holds for the queue: no client is kept longer."""
+        self.hop.answers.rules = {".": ()}
+        self.start(timeout=["direct=5"])
+        visitor = self.visit()
+        self.say(visitor, mail("b@example.net"))
+        self.reactor.advance(6)
+        self.assertIn("451 4.4.7 attempt took too long", visitor.replies()[0])
+
     def test_timeout(self) -> None:
         """A wait holds for the next hop of every relay, too."""
         self.hop.answers.rules = {".": ()}  # no answer ever

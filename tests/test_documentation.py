@@ -1,0 +1,181 @@
+# -*- test-case-name: tests.test_documentation -*-
+"""The pages say what the program does: every option, argument, limit, wait and field, no other.
+
+And what they show runs: the command lines are parsed, the examples executed.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from runpy import run_path
+from typing import Any
+
+import trustme
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.plugin import getPlugins
+from twisted.trial.unittest import SynchronousTestCase
+
+from slimtwist.envelope import Envelope
+from slimtwist.errors import FAULTS
+from slimtwist.events import log_attempt
+from slimtwist.interfaces import IRelayPlugin
+from slimtwist.limits import Limits, Timeouts
+from slimtwist.outcome import Outcome, Report
+from slimtwist.plugin import RelayMaker
+from slimtwist.relay.arguments import ARGUMENTS, TIMEOUTS
+from slimtwist.relay.smtp.static import StaticSmtpRelay
+from slimtwist.reply import Reply
+from slimtwist.runtime import Runtime
+from slimtwist.tap import Options
+from slimtwist.testing import FakeSmarthost, MemoryReactor
+from tests.events import Events
+from tests.relaying import RelayTestCase
+
+ROOT = Path(__file__).resolve().parents[1]
+_ROW = re.compile(r"^   \* - ``(\w+)``\n     - (.*)$", re.MULTILINE)
+_COMMAND = re.compile(r"^ *(twistd (?:.*\\\n)*.*)$", re.MULTILINE)
+
+
+def page(name: str) -> str:
+    """Return the text of a page."""
+    return (ROOT / "docs" / f"{name}.rst").read_text()
+
+
+def section(name: str, title: str) -> str:
+    """Return the text of a section of a page, up to the next title."""
+    _, text = re.split(rf"\n{re.escape(title)}\n-+\n", page(name))
+    return re.split(r"\n.*\n-----+\n", text)[0]
+
+
+def commands() -> Iterator[str]:
+    """Yield the command lines of the README and the pages, each in one line."""
+    for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.rst"))]:
+        for found in _COMMAND.findall(path.read_text()):
+            if not found.endswith("..."):
+                yield found.replace("\\\n", "")
+
+
+class TableTests(SynchronousTestCase):
+    """Tables against the code."""
+
+    def test_options(self) -> None:
+        """Every option of C{twistd relay} is described, and nothing else is."""
+        described = re.findall(r"^``--.*$", section("operating", "Options"), re.MULTILINE)
+        names = re.findall(r"``--([-a-z]+)", " ".join(described))
+        self.assertEqual(sorted(names), sorted(each.rstrip("=") for each in Options().longOpt))
+
+    def test_settings(self) -> None:
+        """Every wait and limit is there, with its default, in its order."""
+        for title, kind in (("Waits", Timeouts), ("Limits", Limits)):
+            rows = _ROW.findall(section("operating", title))
+            values = [(each.name, f"{getattr(kind(), each.name):g}") for each in fields(kind)]
+            self.assertEqual([(name, f"{float(text):g}") for name, text in rows], values)
+
+    def test_events(self) -> None:
+        """Every field of an event is there, in its order."""
+        events = Events()
+        envelope = Envelope.parse("a@b", ["c@d"], b"")
+        report = Report((Outcome.of(Reply.parse("250 ok")),))
+        log_attempt(Logger(observer=events), envelope, report, relay="x", delay=0)
+        logged = [name for name in events[0] if not name.startswith("log_")]
+        self.assertEqual(
+            [name for name, _ in _ROW.findall(section("operating", "The log"))], logged
+        )
+
+    def test_arguments(self) -> None:
+        """Every argument of C{smtp:} is described, and nothing else is."""
+        text = section("smarthost", "All arguments")
+        rows = [name for name, _ in _ROW.findall(text)]
+        waits = re.findall(r"``(\w+)``", text[text.index("and the waits") :])
+        self.assertEqual([rows[:2], waits], [["port", "unix"], [*TIMEOUTS]])
+        self.assertEqual({*rows[2:], *waits}, {*ARGUMENTS})
+
+    def test_descriptions(self) -> None:
+        """Every relay of ours that C{twistd} finds is described."""
+        text = section("operating", "Descriptions")
+        for plugin in getPlugins(IRelayPlugin):
+            if isinstance(plugin, RelayMaker):
+                self.assertRegex(text, rf"(?m)^``{re.escape(plugin.prefix)}:")
+
+    def test_faults(self) -> None:
+        """The replies of our own are those that the program gives."""
+        text = section("smarthost", "What becomes of a message")
+        told = re.findall(r"^451 (4\.\S+)", text, re.MULTILINE)
+        self.assertGreater(len(told), 5)
+        self.assertLessEqual({*told}, {reply.enhanced for reply in FAULTS.values()})
+
+
+class CommandTests(SynchronousTestCase):
+    """Command lines."""
+
+    def setUp(self) -> None:
+        """Make the files that they name, elsewhere."""
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        (self.folder / "login").write_text("me:secret\n")
+        (self.folder / "users").write_text("you:secret\n")
+        authority = trustme.CA()
+        own = authority.issue_cert("mail.example.com").private_key_and_cert_chain_pem
+        own.write_to_path(str(self.folder / "mail.pem"))
+        authority.cert_pem.write_to_path(str(self.folder / "authority.pem"))
+
+    def test_parsed(self) -> None:
+        """Each is right as it stands; only its files are elsewhere."""
+        count = 0
+        for command in commands():
+            _, relay, rest = command.partition(" relay --")
+            self.assertTrue(relay, command)
+            arguments = shlex.split(f"--{rest}".replace("/etc/relay", str(self.folder)))
+            Options(Runtime(MemoryReactor())).parseOptions(arguments)
+            count += 1
+        self.assertGreater(count, 4)
+
+    def test_descriptions(self) -> None:
+        """Descriptions that stand alone are right as well."""
+        alone = re.findall(r"^    (smtp:\S+)$", page("smarthost"), re.MULTILINE)
+        self.assertGreater(len(alone), 0)
+        for description in alone:
+            there = description.replace("/etc/relay", str(self.folder))
+            relay = Runtime(MemoryReactor()).relay(there)
+            self.assertIsInstance(relay, StaticSmtpRelay)
+
+
+class ExampleTests(RelayTestCase):
+    """The examples run."""
+
+    def example(self, name: str) -> dict[str, Any]:
+        """Return what an example defines."""
+        return run_path(str(ROOT / "docs" / "examples" / f"{name}.py"))
+
+    def test_two_relays(self) -> None:
+        """One takes mail from this host, the other takes its domain's from anybody."""
+        mailbox = FakeSmarthost()
+        self.reactor = MemoryReactor()
+        self.reactor.add_host("smarthost.example.com", self.hop, 587)
+        self.reactor.add_host("mailbox.example.com", mailbox, 10025)
+        parent = self.example("two_relays")["make_service"](Runtime(self.reactor))
+        parent.privilegedStartService()
+        parent.startService()
+        self.assertEqual(self.send("b@example.net"), "250 2.0.0 taken")
+        self.assertEqual(self.send("me@example.com", "tcp:127.0.0.1:25"), "250 2.0.0 taken")
+        self.reactor.wait(parent.stopService())
+        self.assertEqual([len(self.hop.messages), len(mailbox.messages)], [1, 1])
+
+    def test_send(self) -> None:
+        """It returns a line for each recipient, also when there is one outcome for all."""
+        send = self.example("send")["send"]
+        self.hop.answers.rules = {"RCPT": {"c@example.net": "550 5.1.1 unknown"}}
+        for host, wanted in {
+            "smarthost.example": ["250 2.0.0 taken", "550 5.1.1 unknown"],
+            "nowhere.example": ["451 4.4.1 cannot connect"] * 2,
+        }.items():
+            relay = StaticSmtpRelay(host, runtime=self.runtime)
+            recipients = ["b@example.net", "c@example.net"]
+            sending = send(relay, recipients, b"Subject: x\r\n\r\nx\r\n")
+            replies = self.reactor.wait(Deferred.fromCoroutine(sending))
+            self.assertEqual([str(each)[:24].strip() for each in replies], [e[:24] for e in wanted])
