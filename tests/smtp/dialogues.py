@@ -6,25 +6,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
 
 from slimtwist.destinations import Destinations
 from slimtwist.errors import RelayError
-from slimtwist.outcome import Outcome
+from slimtwist.outcome import Outcome, Verdict
 from slimtwist.runtime import Runtime
 from slimtwist.smtp.auth import Credentials
 from slimtwist.smtp.connector import Connector, Place
 from slimtwist.smtp.options import ClientOptions
 from slimtwist.smtp.session import Session
-from slimtwist.smtp.tls import TlsPolicy
+from slimtwist.smtp.tls import TlsMode, TlsPolicy
 from slimtwist.testing import MemoryReactor, ScriptedPeer, StartTls
 from slimtwist.testing.script import Script
 from slimtwist.testing.steps import Step
 
 HOST = "mx.example.com"
+WHERE = f"{HOST} [192.0.2.1]:25"
 PASSWORD = Credentials("joe", "secret")
 GREETING: list[str | Step] = [f"S: 220 {HOST} ESMTP"]
 STARTTLS: list[str | Step] = ["C: STARTTLS", "S: 220 go ahead", StartTls()]
@@ -134,6 +137,44 @@ class World:
         assert not self.left(), self.left()
 
 
+class SessionCase(SynchronousTestCase):
+    """A host that plays a script, and what becomes of a session with it."""
+
+    def session(self, *steps: str | Step, **options: Any) -> Session:  # noqa: ANN401
+        """Return the session with a host that then takes QUIT; nothing may be left."""
+        world = World([*steps, *BYE], **options)
+        session = world.session()
+        self.seconds = world.reactor.seconds()
+        world.close()
+        world.check()
+        return session
+
+    def error(self, *steps: str | Step, **options: Any) -> RelayError:  # noqa: ANN401
+        """Return the error when there is no session to be had; nothing may be left."""
+        world = World(list(steps), **options)
+        error = world.error()
+        self.seconds = world.reactor.seconds()
+        world.check()
+        self.said = world.peer.transcript
+        self.assertEqual(error.outcome.host, WHERE)
+        return error
+
+    def deferred(
+        self,
+        kind: type[RelayError],
+        command: str,
+        *steps: str | Step,
+        **options: Any,  # noqa: ANN401
+    ) -> Outcome:
+        """Return the outcome of such an error, at a command; it defers."""
+        error = self.error(*steps, **options)
+        self.assertIs(type(error), kind, error)
+        self.assertEqual(error.outcome.command, command)
+        self.assertIs(error.outcome.verdict, Verdict.DEFERRED)
+        self.assertFalse(error.outcome.ambiguous)
+        return error.outcome
+
+
 @dataclass(frozen=True)
 class Dialogue:
     """What is said up to a session, or an error.
@@ -171,8 +212,15 @@ def describe(result: Session | Failure) -> str:
     return f"{outcome.reply} ({outcome.command})"
 
 
+def logged(case: SynchronousTestCase) -> list[LogEvent]:
+    """Return a list to which all is added that a test logs from now on."""
+    events: list[LogEvent] = []
+    observer = cast(ILogObserver, events.append)
+    globalLogPublisher.addObserver(observer)
+    case.addCleanup(globalLogPublisher.removeObserver, observer)
+    return events
+
+
 def policy(mode: str, **parts: Any) -> TlsPolicy:  # noqa: ANN401
     """Return a TLS policy by its word."""
-    from slimtwist.smtp.tls import TlsMode  # noqa: PLC0415
-
     return TlsPolicy(TlsMode(mode), **parts)
