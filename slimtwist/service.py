@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from twisted.application.service import Service
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IAddress, IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
@@ -27,7 +28,7 @@ from slimtwist.runtime import Runtime
 
 #: What to do about errors of the system.
 _HINTS: Final[Mapping[int | None, str]] = {
-    errno.EADDRINUSE: "; another program listens there already",
+    errno.EADDRINUSE: "; another program listens there",
     errno.EACCES: "; ports below 1024 need root: start as root, with twistd's --uid and --gid",
     errno.EADDRNOTAVAIL: "; it is not an address of this host",
 }
@@ -128,10 +129,10 @@ class RelayService(Service):
         self._open.append(port)
         word = "LMTP" if listener.options.lmtp else "ESMTP"
         self._log.info(
-            "taking mail by {protocol} on {name}: {address}",
+            "taking mail by {protocol} on {address} ({name})",
             protocol=word,
+            address=_where(port.getHost()),
             name=listener.name,
-            address=port.getHost(),
         )
 
     def _refused(self, failure: Failure, listener: Listener) -> None:
@@ -160,9 +161,19 @@ class RelayService(Service):
         return max((listener.options.timeouts.stop for listener, _ in self._edges), default=0.0)
 
 
+def _where(address: IAddress) -> str:
+    """Return an address as people write it."""
+    if isinstance(address, IPv4Address):
+        return f"{address.host}:{address.port}"
+    if isinstance(address, IPv6Address):
+        return f"[{address.host}]:{address.port}"
+    return os.fsdecode(getattr(address, "name", None) or str(address))
+
+
 def _complaint(listener: Listener, failure: Failure) -> str:
     error = failure.value
     # Twisted's own error has the system's in it, with its number.
     cause = getattr(error, "socketError", error)
     hint = _HINTS.get(getattr(cause, "errno", None), "")
-    return f"cannot listen on {listener.name!r}: {error}{hint}"
+    why = getattr(cause, "strerror", None) or cause
+    return f"cannot listen on {listener.name!r}: {why}{hint}"

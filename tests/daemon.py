@@ -20,7 +20,7 @@ from typing import Self
 import slimtwist
 
 _WAIT = 30.0
-_ADDRESS = re.compile(r"taking mail by \w+ on .*host='([^']*)', port=(\d+)")
+_ADDRESS = re.compile(r"taking mail by \w+ on ([0-9.]+):(\d+) \(")
 
 
 def environment() -> dict[str, str]:

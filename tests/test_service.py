@@ -68,6 +68,16 @@ class StartTests(RelayTestCase):
         self.assertIn("an SMTP transaction takes one recipient", "".join(lines))
         self.assertIn("tcp:2525:interface=127.0.0.1", [event.get("name") for event in events])
 
+    def test_addresses(self) -> None:
+        """Addresses are logged as people write them."""
+        events = Events.of(self)
+        self.start(
+            smtp=["tcp:25:interface=127.0.0.1", "tcp6:25:interface=\\:\\:1"], lmtp=["unix:/l"]
+        )
+        places = [(event["protocol"], event["address"]) for event in events if "protocol" in event]
+        wanted = [("ESMTP", "127.0.0.1:25"), ("ESMTP", "[::1]:25"), ("LMTP", "/l")]
+        self.assertEqual(places, wanted)
+
     def test_lmtp_about(self) -> None:
         """Where nobody is limited to one recipient, nothing is said of it."""
         events = Events.of(self)
@@ -80,8 +90,11 @@ class StartTests(RelayTestCase):
         before = len(self.reactor.leftovers().ports)
         service = self.service(smtp=["tcp:2525:interface=127.0.0.1", "tcp:25:interface=127.0.0.1"])
         error = self.assertRaises(ListeningFailed, service.privilegedStartService)
-        self.assertIn("cannot listen on 'tcp:25:interface=127.0.0.1': ", str(error))
-        self.assertIn("another program listens there already", str(error))
+        self.assertEqual(
+            str(error),
+            "cannot listen on 'tcp:25:interface=127.0.0.1': Address already in use; "
+            "another program listens there",
+        )
         self.assertEqual(service.addresses, [])
         self.reactor.flush()
         self.assertEqual(len(self.reactor.leftovers().ports), before)
@@ -96,7 +109,9 @@ class StartTests(RelayTestCase):
         service.startService()
         slow.listening.errback(OSError(13, "Permission denied"))
         told = [event for event in events if event["log_level"].name == "critical"]
-        self.assertIn("cannot listen on 'slow:': [Errno 13] Permission denied", str(told))
+        self.assertIn(
+            "cannot listen on 'slow:': Permission denied; ports below 1024 need root", str(told)
+        )
         self.assertEqual(self.send("b@example.net"), "250 2.0.0 gone")
 
     def test_stopped_before_it_listens(self) -> None:
