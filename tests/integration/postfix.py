@@ -24,6 +24,9 @@ C{line_length_limit} are cut in its queue and made whole again), white space at 
 lines of any size, MIME whether right or wrong, Bcc and Return-Path. A last line without line end
 does not exist in SMTP. Recipients and senders keep their case and extension.
 
+As a client it puts one Received before the message and sends the rest as it is, also 8-bit octets
+to a next hop without 8BITMIME, and lines longer than SMTP allows.
+
 C{postfix start-fg} would put a shell between us and its master(8), and look for damage in
 a queue that has just been made. We make the queue as C{postfix-files} has it and start master.
 """
@@ -140,9 +143,19 @@ class Postfix:
         """Return what it did with each recipient so far."""
         return postlog.results(self.log())
 
-    def finished(self, count: int, *, within: float = 20.0) -> Deferred[list[Result]]:
-        """Wait until it has logged at least so many results; fire with all of them."""
-        return until(lambda: _if_enough(self.results(), count), f"{count} results", within=within)
+    def finished(
+        self, count: int, *, status: str | None = None, within: float = 20.0
+    ) -> Deferred[list[Result]]:
+        """Wait until it has logged at least so many results; fire with all of them.
+
+        @param status: look only for results with this status.
+        """
+
+        def look() -> list[Result]:
+            results = [each for each in self.results() if status in (None, each.status)]
+            return _if_enough(results, count)
+
+        return until(look, f"{count} results", within=within)
 
     def _files(self) -> list[Path]:
         return maildir.files(self._process.directory / "mail" / "inbox")

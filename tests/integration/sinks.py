@@ -12,6 +12,7 @@ line end, so that a bare CR or LF cannot be told from none and from CRLF.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +61,13 @@ def parse(dump: bytes) -> Taken:
         tuple(facts.get("X-Rcpt-Args", ())),
         lines[3].removesuffix(b"\n").replace(b"\n", b"\r\n"),
     )
+
+
+def _taken(path: Path) -> Taken | None:
+    """Return the transaction in a file, unless it is under way or was given up meanwhile."""
+    with suppress(FileNotFoundError, ValueError):
+        return parse(path.read_bytes())
+    return None
 
 
 class SmtpSink:
@@ -125,9 +133,10 @@ class SmtpSink:
     def messages(self) -> list[Taken]:
         """Return what it took, in no certain order.
 
-        A message is there when its client has the final reply.
+        A message is there when its client has the final reply. One that is not complete, because
+        it is still under way, is left out.
         """
-        return [parse(path.read_bytes()) for path in self.files()]
+        return [taken for taken in map(_taken, self.files()) if taken is not None]
 
     def files(self) -> list[Path]:
         """Return the files that it wrote below C{dump/}."""

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.integration.test_tokens -*-
+# -*- test-case-name: tests.integration.test_postfix_auth -*-
 """Access tokens for XOAUTH2 and OAUTHBEARER: JSON Web Tokens signed with a shared key.
 
 Dovecot validates them by itself (RFC 7519, with HS256 of RFC 7518), so that no authorization server
