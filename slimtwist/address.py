@@ -1,10 +1,11 @@
 # -*- test-case-name: tests.test_address -*-
 """Mailboxes as they may be put on the wire.
 
-An L{Address} is checked once, when it is built, and never changed: what was given goes out, octet for
-octet, or is refused.  It does not decide where mail goes; that is a relay's business.
+An L{Address} is checked once, when it is built, and never changed: what was given goes out, octet
+for octet, or is refused.  It does not decide where mail goes; that is a relay's business.
 
-Sources: RFC 5321 4.1.2 and 4.1.3 (grammar), 4.5.3.1 (lengths), RFC 6531 3.3 (UTF-8), RFC 3461 4 (DSN).
+Sources: RFC 5321 4.1.2 and 4.1.3 (grammar), 4.5.3.1 (lengths), RFC 6531 3.3 (UTF-8), RFC 3461 4
+(DSN).
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ LONGEST_ADDRESS: Final = 254
 
 _LOCAL = rb"""[-!#$%&'*+/=?^_`{|}~0-9A-Za-z.\x80-\xff]+ | "(?:[ !#-\[\]-~\x80-\xff]|\\[ -~])*" """
 _LABEL = rb"(?!-)[-_0-9A-Za-z\x80-\xff]+(?<!-)"
-# RFC 5321 4.1.3 allows more behind a tag, among it C{>} and C{@}; but no tag is registered, and these
-# end a path, or begin another domain, for whoever reads less closely.
+# RFC 5321 4.1.3 allows more behind a tag, among it C{>} and C{@}; but no tag is registered, and
+# these end a path, or begin another domain, for whoever reads less closely.
 _LITERAL = rb"\[[-!#$%&'*+./0-9:=?A-Z^_`a-z{|}~]+\]"
 _MAILBOX: Final = re.compile(
     rb"(?:(?:" + _LOCAL + rb")@(?:" + _LABEL + rb"(?:\." + _LABEL + rb")*|" + _LITERAL + rb"))\Z",
@@ -34,8 +35,8 @@ _NOTIFY: Final = frozenset({"NEVER", "SUCCESS", "FAILURE", "DELAY"})
 class Address:
     """A mailbox, or the null sender.
 
-    Local parts keep their case, quotes and dots; lengths of local parts are not limited apart from the
-    whole, since rewritten senders (SRS, VERP) exceed the 64 octets that RFC 5321 guarantees.
+    Local parts keep their case, quotes and dots; lengths of local parts are not limited apart from
+    the whole, since rewritten senders (SRS, VERP) exceed the 64 octets that RFC 5321 guarantees.
 
     @ivar octets: what stands between C{<} and C{>}; empty for the null sender.
     @raise ValueError: it is not a mailbox of RFC 5321 or RFC 6531.
@@ -64,7 +65,7 @@ class Address:
         try:
             return cls(text.encode())
         except UnicodeEncodeError as error:
-            raise ValueError(f"address {ascii(text[:80])} is not Unicode text") from error
+            raise ValueError(f"address {text[:80]!a} is not Unicode text") from error
 
     @property
     def local(self) -> str:
@@ -73,7 +74,9 @@ class Address:
 
     @property
     def domain(self) -> str:
-        """The part after the last C{@}, as it was given; empty for C{postmaster} and the null sender."""
+        """The part after the last C{@}, as it was given; empty for C{postmaster} and the null
+        sender.
+        """
         return self.octets.rpartition(b"@")[2].decode() if b"@" in self.octets else ""
 
     @property
@@ -97,7 +100,7 @@ def _check_text(octets: bytes) -> None:
         raise ValueError(f"address {ascii(octets)[1:]} is not UTF-8") from error
     # Controls of C1, line and paragraph separators and directional marks forge log lines.
     if not text.isprintable():
-        raise ValueError(f"address {ascii(text)} holds characters that cannot be shown")
+        raise ValueError(f"address {text!a} holds characters that cannot be shown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +122,11 @@ class Recipient:
         if not self.address:
             raise ValueError("a recipient cannot be the null address")
         if not _NOTIFY.issuperset(self.notify) or len(set(self.notify)) != len(self.notify):
-            raise ValueError(f"NOTIFY={ascii(','.join(self.notify))} has an unknown or doubled word")
+            raise ValueError(f"NOTIFY={','.join(self.notify)!a} is not of distinct known words")
         if "NEVER" in self.notify and len(self.notify) > 1:
             raise ValueError("NOTIFY=NEVER stands alone (RFC 3461 4.1)")
         if self.orcpt is not None and not (len(self.orcpt) <= 500 and _ORCPT.match(self.orcpt)):
-            raise ValueError(f"ORCPT={ascii(self.orcpt[:80])} is not type;xtext")
+            raise ValueError(f"ORCPT={self.orcpt[:80]!a} is not type;xtext")
 
     @classmethod
     def parse(cls, text: str) -> Recipient:

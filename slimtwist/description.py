@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.test_description -*-
-"""The grammar of relay descriptions, as operators write them on the command line.
+"""The grammar of relay descriptions, as operators write them on the command line::
 
     smtp:smarthost.example.com:port=587
     smtp:[2001:db8::1]:port=25

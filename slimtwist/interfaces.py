@@ -47,7 +47,7 @@ class IRelay(Interface):
 
 
 class IRelayPlugin(Interface):
-    """Builds a relay from a description; provided together with L{twisted.plugin.IPlugin}."""
+    """Builds a relay from a description; provided together with C{twisted.plugin.IPlugin}."""
 
     prefix = Attribute("The word before the first colon of a description: C{'smtp'}.")
 

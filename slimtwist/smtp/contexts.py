@@ -35,7 +35,7 @@ class Contexts:
         What verifies and what does not never share one: OpenSSL keeps sessions in a context.
 
         @param identity: who we are, for peers that ask.
-        @param trust: what a peer is believed by; L{None} for the platform's anchors.
+        @param trust: what a peer is believed by; C{None} for the platform's anchors.
         @param verified: whether a peer has to be believed at all.
         """
         key = (identity, trust, verified)

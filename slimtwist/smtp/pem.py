@@ -87,7 +87,7 @@ class Identity:
     def options(self, trust_root: Any = None) -> CertificateOptions:  # noqa: ANN401 - likewise
         """Return Twisted's form of it, for one side of connections with TLS 1.2 and later.
 
-        @param trust_root: what peers are believed by; L{None} to believe anybody.
+        @param trust_root: what peers are believed by; C{None} to believe anybody.
         """
         own, *chain = map(X509.from_cryptography, self.certificates)
         return CertificateOptions(

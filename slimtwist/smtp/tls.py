@@ -64,9 +64,9 @@ class TlsPolicy:
     @ivar mode: how much is wanted.
     @ivar first: TLS begins before the greeting, as on port 465 (RFC 8314 3.3); there is then no
         plaintext to fall back to, whatever the mode.
-    @ivar reference: the name to ask for and to verify, a host name or an address; L{None} for the
+    @ivar reference: the name to ask for and to verify, a host name or an address; C{None} for the
         host as configured.  Never a name that was looked up in DNS (RFC 9525 6.1).
-    @ivar trust: own trust anchors; L{None} for the platform's.
+    @ivar trust: own trust anchors; C{None} for the platform's.
     @ivar certificate: who we are, for peers that ask.
     @ivar context: makes the connections instead of L{contexts}: a C{CertificateOptions}, or what
         C{optionsForClientTLS} returns.  In mode C{verify} name and chain are checked all the same.

@@ -5,7 +5,7 @@ OpenSSL checks the chain and asks L{Verification} about each certificate on it; 
 here, by L{slimtwist.smtp.names}.  Whatever goes wrong on the way is a refusal: the handshake ends
 before any octet of ours is sent, and the connection is lost with L{CertificateRejected}.
 
-Sources: RFC 5280 6 (the chain), RFC 9525 (the name), L{OpenSSL.SSL.X509VerificationCodes}.
+Sources: RFC 5280 6 (the chain), RFC 9525 (the name), C{OpenSSL.SSL.X509VerificationCodes}.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class MemoryResolver:
         addressTypes: Sequence[type[IAddress]] | None = None,  # noqa: N803
         transportSemantics: str = "TCP",  # noqa: N803
     ) -> IHostResolution:
-        """Look a name up. See L{IHostnameResolver}."""
+        """Look a name up. See C{IHostnameResolver}."""
         self.asked.append(hostName)
         resolution = Resolution(hostName)
         resolutionReceiver.resolutionBegan(resolution)

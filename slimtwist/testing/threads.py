@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 
 class TurnPool:
-    """What is used of L{twisted.python.threadpool.ThreadPool}, in turns.
+    """What is used of C{twisted.python.threadpool.ThreadPool}, in turns.
 
     @param clock: whose turns.
     """

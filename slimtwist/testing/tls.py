@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.testing.test_tls -*-
 """TLS without secrets: the records and flights of TLS, and no cryptography.
 
-Twisted's own TLS protocol (L{twisted.protocols.tls}) does the work, as in production; only the
+Twisted's own TLS protocol (C{twisted.protocols.tls}) does the work, as in production; only the
 OpenSSL connection that it drives is replaced by an L{OpaqueTLS}. Octets travel in records of RFC
 8446 5.1 and are not encrypted, so every run of a test is the same octet for octet, and a handshake
 goes as the test has said (L{Handshake}). What is plaintext to one side and TLS to the other
@@ -47,7 +47,7 @@ class Handshake:
 
 
 class OpaqueTLS:
-    """One side's TLS connection, with the methods of L{OpenSSL.SSL.Connection} that Twisted calls.
+    """One side's TLS connection, with the methods of C{OpenSSL.SSL.Connection} that Twisted calls.
 
     @param handshake: what becomes of it.
     """
