@@ -74,9 +74,7 @@ class Address:
 
     @property
     def domain(self) -> str:
-        """The part after the last C{@}, as it was given; empty for C{postmaster} and the null
-        sender.
-        """
+        """The part after the last C{@}, as it was given; empty where there is none."""
         return self.octets.rpartition(b"@")[2].decode() if b"@" in self.octets else ""
 
     @property

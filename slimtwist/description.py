@@ -1,5 +1,7 @@
 # -*- test-case-name: tests.test_description -*-
-"""The grammar of relay descriptions, as operators write them on the command line::
+"""The grammar of relay descriptions, as operators write them.
+
+On the command line they look like this::
 
     smtp:smarthost.example.com:port=587
     smtp:[2001:db8::1]:port=25

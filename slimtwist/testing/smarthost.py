@@ -1,5 +1,7 @@
 # -*- test-case-name: tests.testing.test_smarthost -*-
-"""A strict mail server for tests, which answers as it is told and takes nothing on trust::
+"""A strict mail server for tests, which answers as it is told and takes nothing on trust.
+
+A test says what it answers, and asks what it took::
 
     mx = FakeSmarthost(replies={"RCPT": ["250 2.1.5 ok", "450 4.7.1 greylisted"]})
     reactor.add_host("mx.example", mx)
