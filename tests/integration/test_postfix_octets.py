@@ -62,6 +62,11 @@ def _send_all(port: int, messages: Mapping[str, bytes]) -> set[int]:
         }
 
 
+def _send_twice(port: int, recipient: str) -> None:
+    with session(port) as smtp:
+        send(smtp, "s@a.test", [recipient, recipient], _HEAD)
+
+
 class OctetTests(ServerCase):
     """Messages through a Postfix that keeps them."""
 
@@ -91,3 +96,17 @@ class OctetTests(ServerCase):
         names = [line.split(b":")[0] for line in message.own.splitlines() if line[:1] != b"\t"]
         expected = [b"Return-Path", b"X-Original-To", b"Delivered-To", b"Received"]
         self.assertEqual(names, expected)
+
+    async def test_loop(self) -> None:
+        """A message that was delivered to its recipient before is a loop."""
+        postfix = self.serve(Postfix())
+        await in_thread(_send_all, postfix.port, {"loop": b"Delivered-To: 0@b.test\r\n\r\n"})
+        [result] = await postfix.finished(1, status="bounced")
+        self.assertEqual(result.text, "mail forwarding loop for 0@b.test")
+
+    async def test_twice(self) -> None:
+        """A recipient who is named twice gets one copy."""
+        postfix = self.serve(Postfix())
+        await in_thread(_send_twice, postfix.port, "r@b.test")
+        await self.logged(postfix, ": removed")
+        self.assertEqual(len(postfix.messages()), 1)
