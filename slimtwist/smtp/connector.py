@@ -39,6 +39,7 @@ from slimtwist.errors import (
     try_next_host,
 )
 from slimtwist.runtime import Runtime
+from slimtwist.smtp.auth import fresh_nonce
 from slimtwist.smtp.channel import Channel
 from slimtwist.smtp.options import ClientOptions
 from slimtwist.smtp.session import Session
@@ -157,7 +158,9 @@ class Connector:
         return TlsPolicy(TlsMode.NONE) if broken else policy
 
     def _may_fall_back(self, policy: TlsPolicy) -> bool:
-        return policy.mode is TlsMode.OPPORTUNISTIC and not policy.first
+        """Tell whether broken TLS is followed by plaintext; credentials never are."""
+        opportunistic = policy.mode is TlsMode.OPPORTUNISTIC and not policy.first
+        return opportunistic and self.options.credentials is None
 
     def _plaintext(self, error: TLSFailed) -> TlsPolicy:
         self._log.warn("no TLS with {place}, so plaintext: {error}", place=self.place, error=error)
@@ -167,7 +170,7 @@ class Connector:
     async def _session(self, channel: Channel, policy: TlsPolicy) -> Session:
         session = Session(channel, self._label(channel), self.options)
         try:
-            await session.begin(self.place.host, policy, self._nonce)
+            await session.begin(self.place.host, policy, lambda: fresh_nonce(self._runtime.random))
         except BaseException:
             channel.close()
             raise
@@ -223,9 +226,6 @@ class Connector:
         if isinstance(peer, UNIXAddress) or not isinstance(peer, IPv4Address | IPv6Address):
             return str(place)
         return f"{place.host} [{peer.host}]:{peer.port}"
-
-    def _nonce(self) -> str:
-        return f"{self._runtime.random.getrandbits(192):048x}"
 
 
 def _may_try_next(error: RelayError) -> bool:

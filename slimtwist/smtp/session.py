@@ -12,14 +12,16 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from inspect import isawaitable
 from typing import Final, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from slimtwist.errors import (
     AuthenticationFailed,
+    ConnectionLost,
     ProtocolViolation,
     RelayError,
     TLSFailed,
@@ -37,6 +39,8 @@ from slimtwist.smtp.tls import TlsMode, TlsPolicy, describe
 
 #: RFC 4954 4: a longer initial response waits for the host's go-ahead.
 _AUTH_LINE: Final = 512
+#: Characters of what a host offers that are quoted.
+_QUOTED: Final = 200
 
 
 class Session:
@@ -187,8 +191,10 @@ class Session:
         source = self.options.credentials
         reply = await self._login(await self._ask(source), nonce)
         if reply.startswith(b"535") and callable(source):
-            # A token may have expired since it was asked for.
-            reply = await self._login(await self._ask(source), nonce)
+            # A token may have expired since it was asked for.  Some hosts hang up after a refusal,
+            # which is then what they had to say.
+            with suppress(ConnectionLost):
+                reply = await self._login(await self._ask(source), nonce)
         if not reply.startswith(b"235"):
             raise self._refused("AUTH", reply)
 
@@ -200,6 +206,8 @@ class Session:
                 # Both kinds are awaited as a Deferred, which can be told to hurry.
                 waiting: Deferred[Credentials] = Deferred.fromCoroutine(_awaited(given))
                 given = await waiting.addTimeout(self.options.timeouts.auth, self.channel.clock)
+        except CancelledError:
+            raise
         except Exception as error:
             self._log.failure("credentials for {host} failed", host=self.host)
             raise self._auth_failed(f"no credentials: {type(error).__name__}") from error
@@ -208,7 +216,7 @@ class Session:
     async def _login(self, credentials: Credentials, nonce: Callable[[], str]) -> bytes:
         mechanism = choose(self.extensions.auth, credentials, nonce)
         if mechanism is None:
-            offered = " ".join(sorted(self.extensions.auth)) or "nothing"
+            offered = " ".join(sorted(self.extensions.auth))[:_QUOTED] or "nothing"
             raise self._auth_failed(f"no mechanism in common, the host offers {offered}")
         try:
             reply = await self._mechanism(mechanism)

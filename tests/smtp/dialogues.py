@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -29,6 +30,10 @@ from slimtwist.testing.steps import Step
 HOST = "mx.example.com"
 WHERE = f"{HOST} [192.0.2.1]:25"
 PASSWORD = Credentials("joe", "secret")
+TOKEN = Credentials("joe", token="t0ken")
+INSECURE: dict[str, Any] = {"auth_insecure": True, "tls": TlsPolicy(TlsMode.NONE)}
+#: What no log may hold, in any form.
+SECRETS = ["secret", "t0ken", "AGpvZQBzZWNyZXQ=", "c2VjcmV0", "dDBrZW4"]
 GREETING: list[str | Step] = [f"S: 220 {HOST} ESMTP"]
 STARTTLS: list[str | Step] = ["C: STARTTLS", "S: 220 go ahead", StartTls()]
 BYE: list[str | Step] = ["C: QUIT", "S: 221 bye"]
@@ -39,6 +44,11 @@ def ehlo(*keywords: str) -> list[str | Step]:
     lines = [HOST, *keywords]
     first = [f"S: 250-{line}" for line in lines[:-1]]
     return ["C: EHLO client.example.org", *first, f"S: 250 {lines[-1]}"]
+
+
+def encoded(text: str) -> str:
+    """Return a text in base64."""
+    return b64encode(text.encode()).decode()
 
 
 class World:
@@ -173,6 +183,46 @@ class SessionCase(SynchronousTestCase):
         self.assertIs(error.outcome.verdict, Verdict.DEFERRED)
         self.assertFalse(error.outcome.ambiguous)
         return error.outcome
+
+
+class AuthCase(SessionCase):
+    """Sessions with a host that offers some mechanisms, in plaintext."""
+
+    def setUp(self) -> None:
+        """Begin to read the log."""
+        self.events = logged(self)
+        self.addCleanup(self.check_log)
+
+    def check_log(self) -> None:
+        """Check that no secret was logged, neither as text nor as a field."""
+        for event in self.events:
+            text = f"{formatEvent(event)} {event}"
+            for secret in SECRETS:
+                assert secret not in text, text
+
+    def accepted(
+        self,
+        mechanisms: str,
+        credentials: object,
+        *steps: str | Step,
+        **options: Any,  # noqa: ANN401
+    ) -> Session:
+        """Return the session after these steps."""
+        hello = [*GREETING, *ehlo(f"AUTH {mechanisms}")]
+        return self.session(*hello, *steps, credentials=credentials, **INSECURE | options)
+
+    def refused(
+        self,
+        kind: type[RelayError],
+        mechanisms: str,
+        credentials: object,
+        *steps: str | Step,
+        **options: Any,  # noqa: ANN401
+    ) -> Outcome:
+        """Return the outcome of these steps, which is at AUTH and defers."""
+        hello = [*GREETING, *ehlo(f"AUTH {mechanisms}")]
+        options = INSECURE | options
+        return self.deferred(kind, "AUTH", *hello, *steps, credentials=credentials, **options)
 
 
 @dataclass(frozen=True)
