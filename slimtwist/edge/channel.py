@@ -69,6 +69,7 @@ class Channel(Protocol):
         self._input = CommandReader()
         self._replies: list[bytes] = []
         self._unwritten = 0
+        self._gather = min(_GATHER, limits.unsent)
         self._receive: Receiver | None = None
         self._received = self._required = 0
         self._wake: Deferred[None] | None = None
@@ -96,7 +97,7 @@ class Channel(Protocol):
         """Send a reply, sooner or later; at the latest when a command is waited for."""
         self._replies.append(reply)
         self._unwritten += len(reply)
-        if self._unwritten > _GATHER:
+        if self._unwritten > self._gather:
             self.flush()
 
     def flush(self) -> None:

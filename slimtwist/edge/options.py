@@ -25,7 +25,7 @@ class EdgeOptions:
     @ivar access: who may send to whom.
     @ivar limits: how much is taken.
     @ivar timeouts: how long is waited.
-    @ivar certificate: offers STARTTLS; L{twisted.internet.ssl.CertificateOptions}, for one.
+    @ivar certificate: offers STARTTLS; C{twisted.internet.ssl.CertificateOptions}, for one.
     @ivar portal: offers AUTH; L{slimtwist.edge.auth.portal} makes one of checkers.
     @ivar auth_in_clear: offer AUTH also where nothing protects the password.
     @ivar bare_newline: what a CR or LF alone in a message means: C{reject} it with 521, or

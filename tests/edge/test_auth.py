@@ -192,7 +192,8 @@ class Refusals(AuthTestCase):
         visitor = self.met()
         for line in (
             b"AUTH PLAIN !!!!\r\n",
-            b"AUTH PLAIN AGpv*\r\n",
+            b"AUTH PLAIN " + coded(b"", b"joe", b"secret").replace(b"A", b"A!", 1),
+            b"AUTH PLAIN " + coded(b"", b"joe", b"secret").replace(b"=", b""),
             b"AUTH PLAIN =\r\n",
             b"AUTH PLAIN " + coded(b"joe", b"secret"),
             b"AUTH PLAIN " + coded(b"", b"joe", b"secret", b""),

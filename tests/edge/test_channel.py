@@ -157,6 +157,29 @@ class Time(EdgeTestCase):
         self.reactor.advance(1)
         self.assert_timed_out(visitor)
 
+    def test_very_slow_delivery(self) -> None:
+        """The half hour of a message ends with its last octet."""
+        EdgeTestCase.setUp(self)
+        self.hop.slow = True
+        self.edge(EdgeOptions(timeouts=Timeouts(direct=4000)))
+        visitor = self.visit()
+        self.say(visitor, READY + b"DATA\r\nx\r\n.\r\n")
+        self.reactor.advance(3999)
+        self.assertIsNone(visitor.lost)
+        self.hop.answer()
+        self.reactor.flush()
+        self.assertEqual(visitor.replies(), ["250 2.0.0 taken"])
+
+    def test_after_refusals(self) -> None:
+        """After a refusal the next command has its time, no less and no more."""
+        visitor = self.visit()
+        self.assertEqual(self.say(visitor, b"BDAT 10\r\nhello"), [])
+        self.assertEqual(self.codes(visitor, b"world"), ["503 5.5.1"])
+        self.reactor.advance(299)
+        self.assertIsNone(visitor.lost)
+        self.reactor.advance(1)
+        self.assert_timed_out(visitor)
+
     def test_after_a_stall(self) -> None:
         """A command that came in time counts, though we were late to read it (OS-13)."""
         visitor = self.visit()
@@ -243,12 +266,12 @@ class Bounds(EdgeTestCase):
         visitor = self.visit()
         wire = self.reactor.network.wires[-1]
         wire.up.record = False
-        visitor.transport.write(READY + b"DATA\r\nx\r\n.\r\n" + b"NOOP\r\n" * 40_000)
+        visitor.transport.write(READY + b"DATA\r\nx\r\n.\r\n" + b"NOOP\r\n" * 100_000)
         self.reactor.flush()
         self.assertLess(wire.up.sent, 4 * 65536)
         self.hop.answer()
         self.reactor.flush()
-        self.assertEqual(len(visitor.replies()), 5 + 40_000)
+        self.assertEqual(len(visitor.replies()), 5 + 100_000)
 
     def test_blocks(self) -> None:
         """A message comes in blocks, not in lines."""
@@ -266,6 +289,58 @@ class Bounds(EdgeTestCase):
         self.say(visitor, READY + b"DATA\r\n" + b"x\r\n" * 100_000 + b".\r\n")
         self.assertEqual(sum(writes), 300_000)
         self.assertLess(len(writes), 20)
+
+
+class SmallBounds(EdgeTestCase):
+    """The same with an operator's own limit (ING-15)."""
+
+    def setUp(self) -> None:
+        """Have an edge that lets few replies be unread."""
+        super().setUp()
+        self.edge(EdgeOptions(limits=Limits(unsent=100)))
+
+    def test_messages_behind_unread_replies(self) -> None:
+        """Nothing is done for a client that does not read, though it was read already."""
+        visitor = self.visit()
+        self.say(visitor, b"EHLO x\r\n")
+        wire = self.reactor.network.wires[-1]
+        wire.down.window = 0
+        message = READY.partition(b"\r\n")[2] + b"DATA\r\nx\r\n.\r\n"
+        visitor.transport.write(message * 100)
+        self.reactor.flush()
+        self.assertLess(len(self.hop.messages), 5)
+        wire.down.window = 65536
+        self.reactor.flush()
+        self.assertEqual(len(self.hop.messages), 100)
+        self.assertEqual(len(visitor.replies()), 400)
+
+    def test_body_behind_its_own_reply(self) -> None:
+        """A body waits while 354 is unread, and is whole afterwards."""
+        for begin in (b"DATA\r\n", b"BDAT 300000 LAST\r\n"):
+            visitor = self.visit()
+            wire = self.reactor.network.wires[-1]
+            wire.down.window = 0
+            visitor.transport.write(READY + begin + b"x\r\n" * 100_000)
+            self.reactor.advance(20)
+            wire.down.window = 65536
+            self.reactor.flush()
+            if begin == b"DATA\r\n":
+                visitor.transport.write(b".\r\n")
+                self.reactor.flush()
+            self.assertEqual(visitor.replies()[-1], "250 2.0.0 taken")
+            self.assertTrue(self.hop.messages[-1].endswith(b"+0000\r\n" + b"x\r\n" * 100_000))
+
+    def test_body_behind_a_last_reply(self) -> None:
+        """Who was cut off, and does not read, is not listened to any more."""
+        visitor = self.visit()
+        wire = self.reactor.network.wires[-1]
+        self.say(visitor, READY + b"DATA\r\n" + b"x\r\n" * 50_000)
+        wire.down.window = 0
+        self.reactor.advance(152)
+        visitor.transport.write(b"x\r\n" * 50_000 + b".\r\nNOOP\r\n")
+        self.reactor.advance(10)
+        self.assertIsNotNone(visitor.lost)
+        self.assertEqual((self.hop.messages, self.flushLoggedErrors()), ([], []))
 
 
 class Faults(EdgeTestCase):

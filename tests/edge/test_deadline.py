@@ -81,3 +81,15 @@ class Deadlines(SynchronousTestCase):
         self.assertEqual(self.passed, [])
         reactor.advance(1)
         self.assertEqual(self.passed, [40])
+
+    def test_after_two_stalls(self) -> None:
+        """Each stall is made up for (OS-13)."""
+        reactor = MemoryReactor()
+        deadline = Deadline(reactor, lambda: self.passed.append(reactor.seconds()))
+        for _ in range(2):
+            deadline.set(10)
+            reactor.clock.move_to(reactor.seconds() + 30)
+            call = reactor.clock.pop()
+            assert call is not None
+            call.func()
+            self.assertEqual(self.passed, [])

@@ -65,6 +65,14 @@ class Commands(EdgeTestCase):
         )
         self.assertEqual(self.say(self.visit(), b"HELO y\r\n"), ["250 relay.example"])
 
+    def test_second_name(self) -> None:
+        """The trace field has the name that was said last (RFC 5321 4.1.4)."""
+        self.edge()
+        visitor = self.visit()
+        for name in (b"x.example", b"y.example"):
+            self.say(visitor, b"EHLO " + name + b"\r\n" + MAIL + RCPT + b"DATA\r\n" + END)
+            self.assertTrue(self.hop.messages[-1].startswith(b"Received: from " + name))
+
     def test_arguments(self) -> None:
         """Missing or needless arguments are 501 or 503; the session lives (ING-04)."""
         self.edge()
@@ -221,6 +229,15 @@ class Tls(EdgeTestCase):
         self.assertEqual(codes[-1], "250 2.0.0")
         self.assertIn(b" with ESMTPS id ", self.hop.messages[0])
         self.assertTrue(self.hop.envelopes[0].client.tls)
+
+    def test_quit(self) -> None:
+        """QUIT in TLS ends the connection at once."""
+        visitor = self.visit()
+        self.say(visitor, HELLO)
+        self.secure(visitor)
+        self.assertEqual(self.codes(visitor, b"QUIT\r\n"), ["221 2.0.0"])
+        self.assertIsNotNone(visitor.lost)
+        self.assert_nothing_left()
 
     def test_no_handshake(self) -> None:
         """Who speaks no TLS after STARTTLS is cut off, and nothing of it done (TLS-20)."""

@@ -145,6 +145,18 @@ class Order(EdgeTestCase):
         self.assertEqual(len(self.flushLoggedErrors()), 2)
         self.assertEqual(self.codes(visitor, b"NOOP\r\n"), ["250 2.0.0"])
 
+    def test_time_after_a_judgement(self) -> None:
+        """After a recipient was refused, late, the next command has its time only (ING-13)."""
+        policy = SlowPolicy()
+        self.edge(EdgeOptions(access=policy))
+        visitor = self.visit()
+        self.say(visitor, b"EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n")
+        policy.waiting.pop().callback(Reply.parse("550 5.7.1 no"))
+        self.reactor.advance(299)
+        self.assertIsNone(visitor.lost)
+        self.reactor.advance(1)
+        self.assertIsNotNone(visitor.lost)
+
 
 def _split(wire: Wire) -> None:
     wire.up.segment = lambda octets: [octets[i : i + 1] for i in range(len(octets))]

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from slimtwist.content import ContentWriter
+from slimtwist.content import Content, ContentWriter
 from slimtwist.edge.access import Access
 from slimtwist.edge.options import EdgeOptions
 from slimtwist.envelope import Envelope
@@ -20,6 +20,22 @@ from slimtwist.reply import Reply
 from tests.edge.world import STRANGER, EdgeTestCase, Visitor
 
 MAIL = b"MAIL FROM:<a@b>\r\n"
+
+
+class Sink(ContentWriter):
+    """A sink that knows how it ended."""
+
+    ends = ""
+
+    def finish(self) -> Content:
+        """Note it."""
+        self.ends += "finished "
+        return super().finish()
+
+    def abandon(self) -> None:
+        """Note it."""
+        self.ends += "abandoned "
+        super().abandon()
 
 
 @implementer(IQueue)
@@ -33,12 +49,14 @@ class Spool:
         self.error = error
         self.sink_error: OSError | None = None
         self.envelopes: list[Envelope] = []
+        self.sinks: list[Sink] = []
 
     def sink(self) -> IMessageSink:
         """Return a sink."""
         if self.sink_error is not None:
             raise self.sink_error
-        return ContentWriter()
+        self.sinks.append(Sink())
+        return self.sinks[-1]
 
     def submit(self, envelope: Envelope) -> Deferred[Sequence[Reply]]:
         """Keep the message."""
@@ -194,6 +212,27 @@ class Messages(TransactionTestCase):
         self.send(self.met(), body=body)
         self.assertEqual(self.sent(self.hop.messages[0]), body)
         self.assertNotIsInstance(self.hop.envelopes[0].content.body, bytes)
+
+    def test_sinks(self) -> None:
+        """Each sink is finished or abandoned, and nothing else (L6)."""
+        begin = MAIL + b"RCPT TO:<c@d>\r\n"
+        for said, ends in [
+            (b"DATA\r\nx\r\n.\r\n", "finished "),
+            (b"BDAT 1\r\nxBDAT 1 LAST\r\nx", "finished "),
+            (b"DATA\r\nx", "abandoned "),
+            (b"BDAT 9\r\nx", "abandoned "),
+            (b"BDAT 1\r\nx", "abandoned "),
+            (b"BDAT 1\r\nxRSET\r\n", "abandoned "),
+            (b"BDAT 1\r\nxEHLO x\r\n", "abandoned "),
+        ]:
+            self.setUp()
+            spool = Spool("250 2.0.0 queued")
+            self.edge(queue=spool)
+            visitor = self.met()
+            self.say(visitor, begin + said)
+            visitor.transport.abortConnection()
+            self.reactor.flush()
+            self.assertEqual([sink.ends for sink in spool.sinks], [ends], said)
 
     def test_no_trace(self) -> None:
         """Without a trace field nothing is added (MSG-13)."""
