@@ -13,6 +13,18 @@ import idna
 
 _T = TypeVar("_T")
 _DOMAIN: Final = re.compile(r"(?:(?!-)[-_0-9a-z]{1,63}(?<!-)(?:\.(?!\Z)|\Z))+\Z|\[[!-Z^-~]+\]\Z")
+_NAME: Final = re.compile(r"(?=.{1,253}\Z)[!-\-/-~]{1,63}(?:\.[!-\-/-~]{1,63})*\Z")
+_HOST: Final = re.compile(r"(?=.{1,253}\Z)(?:(?!-)[-_0-9a-z]{1,63}(?<!-)(?:\.(?!\Z)|\Z))+\Z")
+
+
+def is_name(text: str) -> bool:
+    """Tell whether there can be such a name in the domain name system (RFC 1035 2.3.4)."""
+    return bool(_NAME.match(text))
+
+
+def is_host(text: str) -> bool:
+    """Tell whether a name can be a host's (RFC 1123 2.1); many have an underscore all the same."""
+    return bool(_HOST.match(text))
 
 
 def a_label(domain: str) -> str:

@@ -11,19 +11,17 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
-from itertools import chain, groupby, zip_longest
+from itertools import groupby, zip_longest
 from random import Random
 from typing import Final, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList
-from twisted.python.failure import Failure
-
 from slimtwist.dns import AliasLoop, Answer, Names, NameTrouble
-from slimtwist.domains import a_label
+from slimtwist.domains import a_label, is_host, is_name
 from slimtwist.errors import PermanentRelayError, TransientRelayError
 from slimtwist.networks import Networks
 from slimtwist.outcome import Outcome
 from slimtwist.reply import Reply
+from slimtwist.together import side_by_side
 
 _T = TypeVar("_T")
 
@@ -63,7 +61,12 @@ class Exchangers:
         self._names = names
         self._networks = networks
         self._random = random
-        self._own = frozenset(each.lower().rstrip(".") for each in own)
+        self._own = frozenset(_known_as(each) for each in own)
+
+    @property
+    def knows_own_addresses(self) -> bool:
+        """Whether an address may turn out to be this host's, whatever its name."""
+        return any(map(_ip, self._own))
 
     async def of(self, domain: str) -> tuple[Exchanger, ...]:
         """Return who takes mail for a domain, the most preferred first.
@@ -74,17 +77,17 @@ class Exchangers:
         """
         if domain.startswith("["):
             return (Exchanger(0, _literal(domain)),)
-        try:
-            name = a_label(domain)
-        except ValueError as error:
-            raise _permanent("550 5.1.2 the domain is no internationalised name") from error
+        name = _asked(domain)
         answer = await self._ask(name)
         if not answer.exists:
             raise _permanent("550 5.1.2 no such domain")
-        hosts = [Exchanger(*each) for each in answer.data if each[1]]
-        if answer.data and not hosts:
+        best: dict[str, int] = {}
+        for preference, host in answer.data:
+            best[host] = min(preference, best.get(host, preference))
+        hosts = sorted(Exchanger(preference, host) for host, preference in best.items() if host)
+        if best and not hosts:
             raise _permanent("556 5.1.10 the domain takes no mail")  # RFC 7505
-        return self._not_ours(sorted(set(hosts)) or [Exchanger(0, name)])
+        return self._not_ours(hosts or [Exchanger(0, name)])
 
     def ordered(self, exchangers: Sequence[Exchanger]) -> list[Exchanger]:
         """Return exchangers by preference, equal ones in a new random order."""
@@ -99,17 +102,18 @@ class Exchangers:
         @raise PermanentRelayError: it has none.
         """
         literal = _ip(host)
-        ipv4, ipv6 = ([], [literal]) if literal else await self._both(host)
-        found = chain.from_iterable(
-            zip_longest(self._shuffled(list(ipv6)), self._shuffled(list(ipv4)))
-        )
-        allowed = [each for each in found if each and self._networks.permits(each)]
-        if not allowed:
-            kind = "that may be used" if ipv4 or ipv6 else "at all"
-            raise _permanent(f"550 5.4.4 {host} has no address {kind}")
-        if self._own.intersection(allowed):
+        ipv4, ipv6, trouble = ([], [literal], None) if literal else await self._both(host)
+        pairs = zip_longest(self._shuffled(ipv6), self._shuffled(ipv4))
+        found = [each for pair in pairs for each in pair if each]
+        if self._own.intersection(found):
             raise MailLoop(_refusal(f"550 5.4.6 mail loops back to myself: {host}"))
-        return tuple(allowed[:_ADDRESSES])
+        allowed = tuple(each for each in found if self._networks.permits(each))
+        if not allowed and trouble is not None:
+            raise _in_trouble(trouble) from trouble
+        if not allowed:
+            kind = "that may be used" if found else "at all"
+            raise _permanent(f"550 5.4.4 {host} has no address {kind}")
+        return allowed[:_ADDRESSES]
 
     async def _ask(self, name: str) -> Answer:
         try:
@@ -117,28 +121,25 @@ class Exchangers:
         except NameTrouble as error:
             raise _in_trouble(error) from error
 
-    async def _both(self, host: str) -> tuple[list[str], list[str]]:
-        """Ask for both families at once; trouble with one is none if the other has addresses."""
-        asked = [
-            Deferred.fromCoroutine(each)
-            for each in (self._names.ipv4(host), self._names.ipv6(host))
-        ]
-        results = [result for _, result in await DeferredList(asked, consumeErrors=True)]
-        found = [list(each.data) if isinstance(each, Answer) else [] for each in results]
-        if not any(found):
-            for result in results:
-                if isinstance(result, Failure):
-                    raise _in_trouble(result.value) from result.value
-        return found[0], found[1]
+    async def _both(self, host: str) -> tuple[list[str], list[str], NameTrouble | None]:
+        """Ask for both families at once; one that is in trouble does not hide the other."""
+        found: list[list[str]] = []
+        trouble = None
+        for result in await side_by_side([self._names.ipv4(host), self._names.ipv6(host)]):
+            if not isinstance(result, Answer):
+                result.trap(NameTrouble)
+                trouble = result.value
+            found.append(list(result.data) if isinstance(result, Answer) else [])
+        return found[0], found[1], trouble
 
     def _not_ours(self, hosts: list[Exchanger]) -> tuple[Exchanger, ...]:
         """Leave out this host, and whoever is not preferred to it (RFC 5321 5.1)."""
         least = min((each.preference for each in hosts if each.host in self._own), default=None)
-        rest = tuple(each for each in hosts if least is None or each.preference < least)
+        rest = [each for each in hosts if least is None or each.preference < least]
         if not rest:
             raise MailLoop(_refusal("550 5.4.6 mail loops back to myself"))
         # An address is not a host name: an exchanger written as one is a mistake (RFC 1035 3.3.9).
-        named = tuple(each for each in rest if not _ip(each.host))
+        named = tuple(each for each in rest if is_host(each.host) and not _ip(each.host))
         if not named:
             raise _permanent("550 5.4.4 the domain's exchangers are no host names")
         return named
@@ -146,6 +147,26 @@ class Exchangers:
     def _shuffled(self, items: list[_T]) -> list[_T]:
         self._random.shuffle(items)
         return items
+
+
+def _asked(domain: str) -> str:
+    """Return the name that a domain is asked for as."""
+    if not domain:  # postmaster, whose domain is the one of whoever is asked
+        raise _permanent("550 5.1.2 the recipient has no domain")
+    try:
+        name = a_label(domain)
+    except ValueError as error:
+        raise _permanent("550 5.1.2 the domain is no internationalised name") from error
+    if not is_name(name):
+        raise _permanent("550 5.1.2 there can be no such domain")
+    return name
+
+
+def _known_as(text: str) -> str:
+    """Return a name or address of this host as it is compared."""
+    match = _LITERAL.match(text)
+    address = match["v6"] or match["v4"] if match else text
+    return _ip(address) or text.lower().rstrip(".")
 
 
 def _literal(text: str) -> str:

@@ -1,97 +1,251 @@
 # -*- test-case-name: tests.test_resolver -*-
-"""Questions to name servers, by twisted.names, with more care than it takes by itself.
+"""Questions to recursive name servers, in the messages of twisted.names.
 
-An answer counts only if it came from the server that was asked and repeats the question; one that
-is truncated over TCP too is a failure of that server, not a reason to ask again.  There is no
-search list.
+Twisted's own client takes an answer to any question for ours, asks for a truncated answer by TCP
+without end, takes what is left of a cut message for the whole, and cannot be cancelled.  This one
+counts an answer only if it is whole, comes from the server that was asked and repeats the question;
+whatever else comes is passed over, for the true one may still be on its way.
 
-Sources: RFC 5452 9 (accepting answers), RFC 7766 5 (truncation), RFC 1035 4.2.
+Sources: RFC 5452 9 (accepting answers), RFC 7766 5 (truncation), RFC 1035 4.2 (transports).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+from random import Random
+from typing import IO, Any, Final, cast
 
-from twisted.internet import defer
-from twisted.internet.defer import Deferred
-from twisted.names import client, dns
-from twisted.names.error import DNSServerError
+from twisted.internet import error
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.defer import TimeoutError as NoAnswer
+from twisted.internet.endpoints import (
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+    connectProtocol,
+)
+from twisted.internet.protocol import DatagramProtocol, connectionDone
+from twisted.internet.threads import deferToThreadPool
+from twisted.names import dns
+from twisted.names.common import ResolverBase
+from twisted.names.error import DNSNameError, DNSServerError
+from twisted.protocols.basic import Int16StringReceiver
 from twisted.python.failure import Failure
+
+from slimtwist.nameservers import ResolvConf, Server
+
+#: Answer, authority and additional records.
+Records = tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]
 
 #: Seconds that each name server has, in each round of asking all of them.
 _ROUNDS: Final = (1, 3, 11)
 _TCP: Final = 10
+#: Questions on their way at once: each needs a socket.
+_AT_ONCE: Final = 200
+#: Octets of a datagram that are read; without EDNS it has at most 512 (RFC 1035 4.2.1).
+_DATAGRAM: Final = 4096
+#: Octets from which on decoding takes so long that a thread does it.
+_LARGE: Final = 4096
+#: Types that are decoded; the others are passed over.
+_DECODED: Final = frozenset({dns.A, dns.AAAA, dns.CNAME, dns.MX, dns.SOA})
 
 
-class _Question(dns.DNSDatagramProtocol):
-    """One question to one server, from a port of its own."""
+class _Message(dns.Message):
+    """A message that is whole: Twisted's own returns what it found before a cut."""
 
-    def __init__(self, controller: object, reactor: object, server: tuple[str, int]) -> None:
-        super().__init__(controller, reactor)
-        self._server = server
-        self._asked: list[dns.Query] = []
+    def parseRecords(
+        self,
+        list: list[dns.RRHeader],  # noqa: A002 - named so in Twisted
+        num: int,
+        strio: IO[bytes],
+    ) -> None:
+        for _ in range(num):
+            header = dns.RRHeader(auth=self.auth)
+            header.decode(strio)
+            length = cast("int", header.rdlength)
+            known = header.type in _DECODED
+            make = self.lookupRecordType(header.type) if known else dns.UnknownRecord
+            payload = cast("Any", make(ttl=header.ttl))
+            end = strio.tell() + length
+            payload.decode(strio, length)
+            if strio.tell() != end:
+                raise ValueError("a record is not as long as it says")
+            header.payload = payload
+            list.append(header)
 
-    def ask(self, queries: list[dns.Query], timeout: float) -> Deferred[dns.Message]:
-        self._asked = queries
-        return self.query(self._server, queries, timeout)
 
-    def startListening(self) -> None:
-        interface = "::" if ":" in self._server[0] else ""
-        self._reactor.listenUDP(0, self, interface, maxPacketSize=65535)
+class _Question:
+    """One question, with an identifier of its own each time it is asked.
 
-    def datagramReceived(self, data: bytes, addr: tuple[str, int]) -> None:
-        # Whatever is not the answer is passed over: the true one may still come.
-        if addr[:2] == self._server and _answers(data, self._asked):
-            super().datagramReceived(data, self._server)
+    @ivar octets: as it is sent.
+    """
+
+    def __init__(self, query: dns.Query, number: int) -> None:
+        self._query = query
+        message = dns.Message(number, recDes=1)
+        message.queries = [query]
+        self.octets = message.toStr()
+
+    def read(self, octets: bytes) -> dns.Message | None:
+        """Return the answer that some octets are, if they are one to this question."""
+        if octets[:2] != self.octets[:2] or len(octets) < dns.Message.headerSize:
+            return None
+        message = _Message()
+        try:
+            message.fromStr(octets)
+        except Exception:  # noqa: BLE001 - whatever a decoder makes of hostile octets
+            if not message.trunc:
+                return None
+        asked = message.queries == [self._query] and message.opCode == dns.OP_QUERY
+        return message if asked and message.answer else None
 
 
-class StubResolver(client.Resolver):
-    """Asks recursive name servers, one after another."""
+class _Datagrams(DatagramProtocol):
+    """Waits for the answer of one server; each question has a port of its own (RFC 5452 9.2)."""
 
-    def queryUDP(
-        self, queries: list[dns.Query], timeout: Sequence[int] | None = None
-    ) -> Deferred[dns.Message]:
-        """Ask by UDP.
+    transport: Any
 
-        @return: fires with the first answer that counts; fails with C{TimeoutError} when there is
-            none, or with C{OSError}.
+    def __init__(self, server: Server, question: _Question) -> None:
+        self._server = ip_address(server[0]), server[1]
+        self._question = question
+        self.answer: Deferred[dns.Message] = Deferred()
+
+    def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
+        if self.answer.called or (ip_address(addr[0]), addr[1]) != self._server:
+            return
+        message = self._question.read(datagram)
+        if message is not None:
+            self.answer.callback(message)
+
+    def connectionRefused(self) -> None:
+        if not self.answer.called:
+            self.answer.errback(error.ConnectionRefusedError())
+
+
+class _Stream(Int16StringReceiver):
+    """Asks over a connection, and waits for the first message."""
+
+    def __init__(self, question: _Question) -> None:
+        self._question = question
+        self.answer: Deferred[bytes] = Deferred()
+
+    def connectionMade(self) -> None:
+        self.sendString(self._question.octets)
+
+    def stringReceived(self, string: bytes) -> None:
+        if not self.answer.called:
+            self.answer.callback(string)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if not self.answer.called:
+            self.answer.errback(reason)
+
+
+class StubResolver(ResolverBase):
+    """Asks recursive name servers, one after another. An C{IResolver}."""
+
+    def __init__(
+        self,
+        reactor: Any,  # noqa: ANN401 - it provides time, UDP, TCP and threads
+        random: Random,
+        servers: Callable[[], Sequence[Server]] | None = None,
+    ) -> None:
+        """Ask nothing yet.
+
+        @param reactor: clock and network.
+        @param random: the source of identifiers.
+        @param servers: returns who is asked, the preferred first; C{None} for those of
+            C{/etc/resolv.conf}.
         """
-        servers = [*self.servers, *self.dynServers]
-        rounds = [(server, wait) for wait in timeout or _ROUNDS for server in servers]
-        return Deferred.fromCoroutine(self._ask_each(rounds, queries))
+        super().__init__()
+        self._reactor = reactor
+        self._random = random
+        self._servers = ResolvConf().servers if servers is None else servers
+        self._answered: Server | None = None
+        self._places = DeferredSemaphore(_AT_ONCE)
 
-    def filterAnswers(self, message: dns.Message) -> object:
-        """Return answer, authority and additional records, or fail by the response code."""
+    def _lookup(
+        self,
+        name: bytes,
+        cls: int,
+        type: int,  # noqa: A002 - named so in Twisted
+        timeout: Sequence[int] | None,
+    ) -> Deferred[Records]:
+        """Ask a question: what every C{lookup...} of C{IResolver} comes to.
+
+        @return: fires with the records.  Fails with an error of C{twisted.names.error} for a
+            response code, with C{TimeoutError}, or with what went wrong on the network.
+        """
+        query = dns.Query(name, type, cls)
+        rounds = timeout or _ROUNDS
+        return self._places.run(lambda: Deferred.fromCoroutine(self._ask(query, rounds)))
+
+    async def _ask(self, query: dns.Query, rounds: Sequence[int]) -> Records:
+        # The one that answered last time goes first, so that a dead one costs time only once.
+        left = sorted(self._servers(), key=lambda each: each != self._answered)
+        trouble: Exception = NoAnswer("no name server answered")
+        for wait in rounds:
+            for server in left[:]:
+                try:
+                    message = await self._exchange(server, query, wait)
+                except CancelledError:
+                    raise
+                except NoAnswer:
+                    continue
+                except Exception as reason:  # noqa: BLE001 - each means: ask the next one
+                    trouble = reason
+                    left.remove(server)
+                else:
+                    self._answered = server
+                    return _records(message)
+        raise trouble
+
+    async def _exchange(self, server: Server, query: dns.Query, wait: int) -> dns.Message:
+        """Return one server's answer, which is about the name and not about its troubles."""
+        question = _Question(query, self._random.getrandbits(16))
+        message = await self._by_udp(server, question, wait)
         if message.trunc:
-            return self.queryTCP(message.queries, _TCP).addCallback(self._from_tcp)
-        return super().filterAnswers(message)
-
-    def _from_tcp(self, message: dns.Message) -> object:
+            message = await self._by_tcp(server, question)
         if message.trunc:
-            return Failure(DNSServerError(message))
-        return super().filterAnswers(message)
+            raise DNSServerError(message)
+        if message.rCode not in (dns.OK, dns.ENAME):
+            raise cast("Exception", self.exceptionForCode(message.rCode)(message))
+        return message
 
-    async def _ask_each(
-        self, rounds: list[tuple[tuple[str, int], int]], queries: list[dns.Query]
-    ) -> dns.Message:
-        for server, wait in rounds:
-            question = _Question(self, self._reactor, server)
-            try:
-                return await question.ask(queries, wait)
-            except dns.DNSQueryTimeoutError:
-                continue
-            finally:
-                if question.transport is not None:
-                    question.transport.stopListening()
-        raise defer.TimeoutError("no name server answered")
+    async def _by_udp(self, server: Server, question: _Question, wait: int) -> dns.Message:
+        protocol = _Datagrams(server, question)
+        interface = "::" if ":" in server[0] else ""
+        port = self._reactor.listenUDP(0, protocol, interface, _DATAGRAM)
+        try:
+            # The kernel then passes over what others send, and tells when nobody is there.
+            protocol.transport.connect(*server)
+            protocol.transport.write(question.octets)
+            return await protocol.answer.addTimeout(wait, self._reactor)
+        finally:
+            port.stopListening()
+
+    async def _by_tcp(self, server: Server, question: _Question) -> dns.Message:
+        kind = TCP6ClientEndpoint if ":" in server[0] else TCP4ClientEndpoint
+        protocol = _Stream(question)
+        try:
+            await connectProtocol(kind(self._reactor, *server, timeout=_TCP), protocol)
+            octets = await protocol.answer.addTimeout(_TCP, self._reactor)
+        finally:
+            if protocol.transport is not None:
+                cast("Any", protocol.transport).abortConnection()
+        message = await self._read(question, octets)
+        if message is None:
+            raise ValueError("the answer cannot be read")
+        return message
+
+    async def _read(self, question: _Question, octets: bytes) -> dns.Message | None:
+        if len(octets) < _LARGE:
+            return question.read(octets)
+        pool = self._reactor.getThreadPool()
+        return await deferToThreadPool(self._reactor, pool, question.read, octets)
 
 
-def _answers(data: bytes, queries: list[dns.Query]) -> bool:
-    """Tell whether a datagram is the answer to the question."""
-    message = dns.Message()
-    try:
-        message.fromStr(data)
-    except Exception:  # noqa: BLE001 - whatever a decoder makes of hostile octets
-        return False
-    return bool(message.answer) and message.opCode == dns.OP_QUERY and message.queries == queries
+def _records(message: dns.Message) -> Records:
+    if message.rCode == dns.ENAME:
+        raise DNSNameError(message)
+    return message.answers, message.authority, message.additional

@@ -26,8 +26,8 @@ class Cancellable:
     """An attempt that is told when nobody wants it any more.
 
     @ivar cancelled: whether it was.
-    @ivar done: fires with the report; fails with L{AttemptCancelled} when it was cancelled before
-        every recipient had an outcome for good.
+    @ivar done: fires with the report.  When the attempt was cancelled before any recipient had an
+        outcome for good, it fails with L{AttemptCancelled}; what was delivered is never forgotten.
     """
 
     def __init__(self, run: Callable[[Cancellable], Coroutine[Any, Any, Report]]) -> None:
@@ -45,7 +45,6 @@ class Cancellable:
         self._running.cancel()
 
     def _checked(self, report: Report) -> Report:
-        deferred = [each for each in report if each.verdict is Verdict.DEFERRED]
-        if self.cancelled and deferred:
-            raise AttemptCancelled(max(deferred, key=lambda outcome: outcome.ambiguous))
+        if self.cancelled and all(each.verdict is Verdict.DEFERRED for each in report):
+            raise AttemptCancelled(max(report, key=lambda outcome: outcome.ambiguous))
         return report

@@ -1,39 +1,35 @@
 # -*- test-case-name: tests.relay.test_registry -*-
-"""A bounded number of relays, one for each host, made when they are needed.
+"""A bounded number of relays, one for each next hop, made when they are needed.
 
-Who uses one holds a place; when all are taken, the next waits in line.  Unused relays are kept for
-the next message, the longest unused is stopped first.
+Any number may use one relay; only who needs one more than there may be waits in line.  Unused ones
+are kept for the next message, and the longest unused makes room for a new one.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, Generic, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from slimtwist.interfaces import IRelay
 
 _T = TypeVar("_T")
-#: A host and a port.
-Key = tuple[str, int]
+_Key = TypeVar("_Key", bound=Hashable)
 
 
-@dataclass(slots=True)
-class _Entry:
-    relay: IRelay
-    users: int = 0
+class Relays(Generic[_Key]):
+    """The relays that are there, by next hop."""
 
+    _log = Logger()
 
-class Relays:
-    """The relays that are there, by host and port."""
-
-    def __init__(self, make: Callable[[str, int], IRelay], most: int) -> None:
+    def __init__(self, make: Callable[[_Key], IRelay], most: int) -> None:
         """Hold none.
 
-        @param make: makes the relay to a host.
+        @param make: makes the relay to a next hop.
         @param most: how many there may be.
         @raise ValueError: C{most} is below 1.
         """
@@ -41,46 +37,86 @@ class Relays:
             raise ValueError(f"{most} relays carry nothing")
         self._make = make
         self._most = most
-        self._places = DeferredSemaphore(most)
-        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+        self._used: dict[_Key, tuple[IRelay, int]] = {}
+        self._unused: OrderedDict[_Key, IRelay] = OrderedDict()
+        self._waiting: dict[Deferred[None], _Key] = {}
+        self._waking = False
         self._stopping: list[Deferred[Any]] = []
 
-    async def use(self, key: Key, what: Callable[[IRelay], Awaitable[_T]]) -> _T:
-        """Do something with the relay to a host, and return its result."""
-        await self._places.acquire()
+    async def use(self, key: _Key, what: Callable[[IRelay], Awaitable[_T]]) -> _T:
+        """Do something with the relay to a next hop, and return its result.
+
+        Raises what the making of the relay raises.
+        """
+        if not self._has_room_for(key):
+            waiting: Deferred[None] = Deferred(self._forget)
+            self._waiting[waiting] = key
+            await waiting
+        relay = self._begin(key)
         try:
-            entry = self._entry(key)
-            entry.users += 1
-            try:
-                return await what(entry.relay)
-            finally:
-                entry.users -= 1
+            return await what(relay)
         finally:
-            self._places.release()
+            self._end(key)
 
     def stop(self) -> Deferred[Any]:
-        """Stop all relays; fires when they have ended."""
-        while self._entries:
-            self._drop(next(iter(self._entries)))
-        return DeferredList(self._stopping, consumeErrors=True)
+        """Stop all relays that are not in use; fires when they have ended."""
+        while self._unused:
+            self._drop()
+        return DeferredList(self._stopping[:], consumeErrors=True)
 
     def __len__(self) -> int:
         """Return how many there are."""
-        return len(self._entries)
+        return len(self._used) + len(self._unused)
 
-    def _entry(self, key: Key) -> _Entry:
-        if key not in self._entries:
-            self._entries[key] = _Entry(self._make(*key))
-            self._make_room()
-        self._entries.move_to_end(key)
-        return self._entries[key]
+    def _has_room_for(self, key: _Key) -> bool:
+        return key in self._used or len(self._used) < self._most
 
-    def _make_room(self) -> None:
-        unused = [key for key, entry in self._entries.items() if not entry.users]
-        for key in unused[: len(self._entries) - self._most]:
-            self._drop(key)
+    def _begin(self, key: _Key) -> IRelay:
+        relay, users = self._used.get(key, (None, 0))
+        if relay is None:
+            relay = self._unused.pop(key, None)
+        if relay is None:
+            relay = self._make(key)
+            if len(self) >= self._most:
+                self._drop()
+        self._used[key] = relay, users + 1
+        return relay
 
-    def _drop(self, key: Key) -> None:
-        stopping = self._entries.pop(key).relay.stop()
+    def _end(self, key: _Key) -> None:
+        relay, users = self._used.pop(key)
+        if users > 1:
+            self._used[key] = relay, users - 1
+        else:
+            self._unused[key] = relay
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let those go on for whom there is room, who came first first.
+
+        Who goes on may end at once, and call for it again: that is done in the same loop.
+        """
+        if self._waking:
+            return
+        self._waking = True
+        try:
+            while (first := next(filter(self._may_go_on, self._waiting), None)) is not None:
+                del self._waiting[first]
+                first.callback(None)
+        finally:
+            self._waking = False
+
+    def _forget(self, waiting: Deferred[None]) -> None:
+        del self._waiting[waiting]
+
+    def _may_go_on(self, waiting: Deferred[None]) -> bool:
+        return self._has_room_for(self._waiting[waiting])
+
+    def _drop(self) -> None:
+        """Stop the relay that was not used for longest."""
+        _, relay = self._unused.popitem(last=False)
+        stopping = maybeDeferred(relay.stop).addErrback(self._trouble, relay)
         self._stopping.append(stopping)
         stopping.addBoth(lambda _: self._stopping.remove(stopping))
+
+    def _trouble(self, failure: Failure, relay: IRelay) -> None:
+        self._log.failure("relay {relay} did not stop", failure, relay=relay)

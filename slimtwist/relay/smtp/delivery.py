@@ -4,15 +4,16 @@
 Recipients whose mail the same hosts take form a group; groups run side by side.  Within a group one
 host is asked after another, each only for those whom the one before could not take for now; never
 after an end that may have been a success, and never two at once: an abandoned connection looks like
-abuse.
+abuse.  Names that share addresses are one host: no address is tried twice.
 
 Sources: RFC 5321 5.1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from twisted.internet.defer import CancelledError
@@ -20,12 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from slimtwist.envelope import Envelope
-from slimtwist.errors import (
-    STAGES,
-    RelayError,
-    fault_outcome,
-    try_next_host,
-)
+from slimtwist.errors import STAGES, RelayError, fault_outcome, try_next_host
 from slimtwist.exchangers import Exchanger, MailLoop
 from slimtwist.outcome import Outcome, Report, Verdict
 from slimtwist.settle import settle
@@ -37,20 +33,28 @@ if TYPE_CHECKING:
 #: Exchangers and addresses that one attempt asks at most.
 _EXCHANGERS: Final = 5
 _ADDRESSES: Final = 10
+#: Seconds.  An attempt's deadline is its caller's, and passes before; a host has none of its own.
+_NEVER: Final = 86400.0
 _STAGES: Final = {stage: place for place, stage in enumerate(STAGES)}
 _log = Logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Forced:
-    """Where the mail of a domain goes, whatever its zone says."""
+class NextHop:
+    """A host that is asked.
+
+    @ivar forced: whether the operator named it, so that it may be anywhere.
+    @ivar skipped: those of its addresses that are not to be connected to.
+    """
 
     host: str
     port: int
+    forced: bool = False
+    skipped: frozenset[str] = frozenset()
 
 
 #: Who takes the mail of a group of recipients.
-Route: TypeAlias = tuple[Exchanger, ...] | Forced
+Route: TypeAlias = tuple[Exchanger, ...] | NextHop
 
 
 class Delivery:
@@ -71,17 +75,19 @@ class Delivery:
         domains = self._by_domain()
         found = await side_by_side(map(self.relay.route, domains))
         routes: dict[Route, list[int]] = {}
-        parts: list[tuple[list[int], Report]] = []
+        parts: list[tuple[Sequence[int], Report]] = []
         for positions, route in zip(domains.values(), found, strict=True):
             if isinstance(route, Failure):
-                parts.append((positions, _report(route, len(positions))))
+                parts.append((positions, Report.uniform(_meaning(route), len(positions))))
             else:
                 # Domains that name the same exchangers share a transaction.
                 routes.setdefault(route, []).extend(positions)
-        for positions in routes.values():
-            positions.sort()
-        parts += await self._deliver(routes, attempt)
-        return Report.merge(parts)
+        groups = [
+            _Group(self, route, sorted(positions), self._envelope)
+            for route, positions in routes.items()
+        ]
+        await side_by_side(group.run(attempt) for group in groups)
+        return Report.merge([*parts, *((group.positions, group.report()) for group in groups)])
 
     def _by_domain(self) -> dict[str, list[int]]:
         domains: dict[str, list[int]] = {}
@@ -89,80 +95,106 @@ class Delivery:
             domains.setdefault(recipient.address.domain.lower(), []).append(position)
         return domains
 
-    async def _deliver(
-        self, routes: dict[Route, list[int]], attempt: Cancellable
-    ) -> list[tuple[list[int], Report]]:
-        groups = [
-            _Group(self, route, self._envelope.subset(positions)).run(attempt)
-            for route, positions in routes.items()
-        ]
-        reports = await side_by_side(groups)
-        return [
-            (
-                places,
-                report
-                if isinstance(report, Report)
-                else Report.uniform(_meaning(report), len(places)),
-            )
-            for places, report in zip(routes.values(), reports, strict=True)
-        ]
-
 
 class _Group:
-    """Recipients whose mail the same hosts take, and who of them are left for the next host."""
+    """Recipients whose mail the same hosts take, and who of them are left for the next host.
 
-    def __init__(self, delivery: Delivery, route: Route, envelope: Envelope) -> None:
-        self._delivery = delivery
+    @ivar positions: who they are.
+    """
+
+    def __init__(
+        self, delivery: Delivery, route: Route, positions: list[int], envelope: Envelope
+    ) -> None:
         self._relay = delivery.relay
+        self._attempts = delivery.attempts
         self._route = route
         self._envelope = envelope
+        self.positions = positions
+        self._left = positions[:]
         self._outcomes: dict[int, Outcome] = {}
-        self._left = list(range(len(envelope.recipients)))
         self._tried: set[str] = set()
 
-    async def run(self, attempt: Cancellable) -> Report:
-        if isinstance(self._route, Forced):
-            await self._ask(self._route.host, self._route.port)
-        else:
-            exchangers = self._relay.exchangers.ordered(self._route)[:_EXCHANGERS]
-            await self._ask_each(exchangers, attempt)
-        return Report(tuple(self._outcomes[each] for each in sorted(self._outcomes)))
+    def report(self) -> Report:
+        return Report(tuple(self._outcomes[each] for each in self.positions))
+
+    async def run(self, attempt: Cancellable) -> None:
+        try:
+            if isinstance(self._route, NextHop):
+                await self._ask(self._route)
+            else:
+                await self._ask_each(self._relay.exchangers.ordered(self._route), attempt)
+        except BaseException:  # noqa: BLE001 - whatever it is, nothing was sent since the last report
+            self._missed(_meaning(Failure()))
 
     async def _ask_each(self, exchangers: list[Exchanger], attempt: Cancellable) -> None:
-        for exchanger in exchangers:
-            try:
-                addresses = set(await self._relay.exchangers.addresses(exchanger.host))
-            except MailLoop as error:
-                self._note([error.outcome] * len(self._left))
+        for group in self._groups(exchangers[:_EXCHANGERS]):
+            hosts = [each.host for each in group]
+            found = await side_by_side(map(self._relay.exchangers.addresses, hosts))
+            loops = [each for each in found if isinstance(each, Failure) and each.check(MailLoop)]
+            if loops:  # neither this one nor any that is not preferred to it (RFC 5321 5.1)
+                self._missed(_meaning(loops[0]))
                 return
-            except RelayError as error:
-                self._note([error.outcome] * len(self._left))
-                continue
-            if not addresses <= self._tried:
-                self._tried |= addresses
-                await self._ask(exchanger.host, self._relay.port)
-            if not self._left or attempt.cancelled or len(self._tried) >= _ADDRESSES:
-                return
+            for host, addresses in zip(hosts, found, strict=True):
+                await self._ask_at(host, addresses)
+                if not self._left or attempt.cancelled:
+                    return
+        if len(exchangers) > _EXCHANGERS:
+            self._soften()
 
-    async def _ask(self, host: str, port: int) -> None:
+    def _groups(self, exchangers: list[Exchanger]) -> Iterator[list[Exchanger]]:
+        """Return whose addresses have to be known before any of them is asked.
+
+        An address that is ours shuts out all who are not preferred to it.
+        """
+        if not self._relay.exchangers.knows_own_addresses:
+            yield from ([each] for each in exchangers)
+        else:
+            by_preference = groupby(exchangers, key=lambda each: each.preference)
+            yield from (list(group) for _, group in by_preference)
+
+    async def _ask_at(self, host: str, addresses: tuple[str, ...] | Failure) -> None:
+        """Ask one host, at those of its addresses that were not tried yet."""
+        if isinstance(addresses, Failure):
+            self._missed(_meaning(addresses))
+            return
+        new = [each for each in addresses if each not in self._tried]
+        chosen = new[: _ADDRESSES - len(self._tried)]
+        if chosen:
+            self._tried.update(chosen)
+            skipped = frozenset(addresses) - frozenset(chosen)
+            await self._ask(NextHop(host, self._relay.port, skipped=skipped))
+        if len(chosen) < len(new):
+            self._soften()
+
+    async def _ask(self, hop: NextHop) -> None:
         """Ask one host, and keep those whom another may still take."""
         relay, envelope = self._relay, self._envelope.subset(self._left)
         report = await relay.relays.use(
-            (host, port),
-            lambda each: settle(
-                relay.clock, each, envelope, self._delivery.attempts, relay.timeouts.attempt
-            ),
+            hop, lambda each: settle(relay.clock, each, envelope, self._attempts, _NEVER)
         )
-        self._note(report.outcomes)
-
-    def _note(self, outcomes: Sequence[Outcome]) -> None:
-        for position, outcome in zip(self._left[:], outcomes, strict=True):
-            if outcome.command is not None and not try_next_host(outcome):
+        for position, outcome in zip(self._left[:], report.outcomes, strict=True):
+            if try_next_host(outcome):
+                self._note(position, outcome)
+            else:
                 self._outcomes[position] = outcome
                 self._left.remove(position)
-            else:
-                known = self._outcomes.setdefault(position, outcome)
-                self._outcomes[position] = max(known, outcome, key=_weight)
+
+    def _missed(self, outcome: Outcome) -> None:
+        """Take note that a host could not be asked."""
+        for position in self._left:
+            self._note(position, outcome)
+
+    def _note(self, position: int, outcome: Outcome) -> None:
+        known = self._outcomes.setdefault(position, outcome)
+        self._outcomes[position] = max(known, outcome, key=_weight)
+
+    def _soften(self) -> None:
+        """Fail nobody for good while there are hosts that were not asked."""
+        for position in self._left:
+            outcome = self._outcomes[position]
+            if outcome.verdict is Verdict.FAILED:
+                reply = outcome.reply.softened("not every exchanger was asked")
+                self._outcomes[position] = replace(outcome, verdict=Verdict.DEFERRED, reply=reply)
 
 
 def _weight(outcome: Outcome) -> tuple[bool, int]:
@@ -170,15 +202,11 @@ def _weight(outcome: Outcome) -> tuple[bool, int]:
     return outcome.verdict is Verdict.DEFERRED, _STAGES.get(outcome.command or "", -1)
 
 
-def _report(result: Report | Failure, count: int) -> Report:
-    return result if isinstance(result, Report) else Report.uniform(_meaning(result), count)
-
-
 def _meaning(failure: Failure) -> Outcome:
-    """Return what an error means; but for ours, nothing was sent when it came this far up."""
+    """Return what an error means where nothing was sent."""
     if isinstance(failure.value, RelayError):
         return failure.value.outcome
     if failure.check(CancelledError):
         return fault_outcome("cancelled", "", command="connect")
     _log.failure("delivery failed", failure)
-    return fault_outcome("internal", type(failure.value).__name__, ambiguous=True)
+    return fault_outcome("internal", type(failure.value).__name__, command="connect")

@@ -14,18 +14,14 @@ from dataclasses import replace
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IResolver
 from zope.interface import implementer
 
 from slimtwist.destinations import Destinations
 from slimtwist.dns import Names
 from slimtwist.domains import DomainTable
 from slimtwist.envelope import Envelope
-from slimtwist.errors import (
-    ConnectionFailed,
-    PermanentRelayError,
-    TransientRelayError,
-    fault_outcome,
-)
+from slimtwist.errors import TransientRelayError, fault_outcome
 from slimtwist.exchangers import Exchangers
 from slimtwist.interfaces import IRelay
 from slimtwist.latch import Latch
@@ -33,15 +29,17 @@ from slimtwist.limits import Timeouts
 from slimtwist.networks import Networks
 from slimtwist.outcome import Report
 from slimtwist.relay.registry import Relays
-from slimtwist.relay.smtp.delivery import Delivery, Forced, Route
+from slimtwist.relay.smtp.delivery import Delivery, NextHop, Route
 from slimtwist.relay.smtp.static import StaticSmtpRelay
 from slimtwist.resolver import StubResolver
 from slimtwist.runtime import Runtime, default_runtime
+from slimtwist.smtp.connector import AddressSource
 from slimtwist.together import Cancellable
 
 #: Seconds for which an exchanger's connection is kept unused: it has others to serve.
 _IDLE: Final = 5.0
-_EVERYWHERE: Final = ("0.0.0.0/0", "::/0")
+#: The port of mail exchange, on which alone mail can come back to this host.
+_SMTP: Final = 25
 
 
 @implementer(IRelay)
@@ -74,8 +72,9 @@ class MxSmtpRelay:
         @param stale: seconds for which an outdated answer may serve while name servers are in
             trouble; without effect when C{names} is given.
         @param allow_networks: may be connected to although they lead to this host or near it.
-        @param deny_networks: may not be connected to, private ones for example.
-        @param own: names and addresses of this host, beside the runtime's host name.
+        @param deny_networks: may not be connected to; C{private} stands for all private ones.
+        @param own: names and addresses of this host, beside the runtime's host name; they end a
+            list of exchangers (RFC 5321 5.1), unless the port is another than 25.
         @param destinations: exchangers that are connected to at once.
         @param timeouts: how long each step may take; C{None} for the usual ones, and unused
             connections kept for 5 seconds.
@@ -85,49 +84,54 @@ class MxSmtpRelay:
         """
         runtime = runtime or default_runtime()
         timeouts = timeouts or replace(Timeouts(), idle=_IDLE)
-        names = names or Names(runtime.reactor, runtime.resolver or _resolver(runtime), stale=stale)
+        names = names or Names(runtime.reactor, _resolver(runtime), stale=stale)
         networks = Networks(allow_networks, deny_networks)
+        known_as = {runtime.hostname, *own} if port == _SMTP else ()
         self.clock = runtime.reactor
         self.port = port
-        self.timeouts = timeouts
-        self.exchangers = Exchangers(names, networks, runtime.random, {runtime.hostname, *own})
-        self._anywhere = Exchangers(names, Networks(_EVERYWHERE), runtime.random)
-        self._forced: DomainTable[Forced] = DomainTable()
-        self._forced_hosts: set[tuple[str, int]] = set()
+        self.exchangers = Exchangers(names, networks, runtime.random, known_as)
+        self._forced: DomainTable[NextHop] = DomainTable()
         self._connection = connection | {
             "pool_size": pool_size,
             "timeouts": timeouts,
             "destinations": Destinations(runtime.reactor),
             "runtime": runtime,
         }
-        self.relays = Relays(self.new_static_relay, destinations)
+        self.relays: Relays[NextHop] = Relays(self._make, destinations)
+        self._hop = NextHop("localhost", port)
         self._running = 0
         self._stopped = Latch()
         self._stopping = False
-        self.new_static_relay("localhost", port)  # so that wrong arguments are told of now
+        StaticSmtpRelay("localhost", port, **self._connection)  # tells of wrong arguments now
 
     def force_mx(self, domain: str, host: str, port: int = 25) -> None:
         """Send the mail of a domain to one host, without asking for its exchangers.
 
         @param domain: C{example.com}, or C{*.example.com} for all below it.
-        @param host: a name or an address; it may be anywhere, also on this host.
+        @param host: a name, which the reactor's own resolver looks up, or an address; it may be
+            anywhere, also on this host.
         @raise ValueError: the domain is none.
         """
-        self._forced.put(domain, Forced(host, port))
-        self._forced_hosts.add((host, port))
+        self._forced.put(domain, NextHop(host, port, forced=True))
 
     def new_static_relay(self, host: str, port: int) -> IRelay:
-        """Return a relay to an exchanger: to be overridden to treat some in another way."""
-        forced = (host, port) in self._forced_hosts
-        resolve = self._forced_addresses if forced else self.exchangers.addresses
-        return StaticSmtpRelay(host, port, resolve=resolve, **self._connection)
+        """Return a relay to a host: to be overridden to treat some in another way."""
+        return StaticSmtpRelay(host, port, resolve=self._source(self._hop), **self._connection)
 
-    async def _forced_addresses(self, host: str) -> tuple[str, ...]:
-        try:
-            return await self._anywhere.addresses(host)
-        except PermanentRelayError as error:
-            # A host that the operator named and nobody finds is no fault of the message.
-            raise ConnectionFailed.at(str(error), command="connect", host=host) from error
+    def _make(self, hop: NextHop) -> IRelay:
+        self._hop = hop
+        return self.new_static_relay(hop.host, hop.port)
+
+    def _source(self, hop: NextHop) -> AddressSource | None:
+        """Return who says where a host is; the reactor's resolver, for one that is forced."""
+        if hop.forced:
+            return None
+
+        async def addresses(host: str) -> list[str]:
+            found = await self.exchangers.addresses(host)
+            return [each for each in found if each not in hop.skipped]
+
+        return addresses
 
     async def route(self, domain: str) -> Route:
         """Return who takes mail for a domain. Raises L{RelayError} when nobody does."""
@@ -156,6 +160,6 @@ class MxSmtpRelay:
             self.relays.stop().addCallback(lambda _: self._stopped.release())
 
 
-def _resolver(runtime: Runtime) -> StubResolver:
-    """Return a resolver that asks the name servers of this host."""
-    return StubResolver("/etc/resolv.conf", reactor=runtime.reactor)
+def _resolver(runtime: Runtime) -> IResolver:
+    """Return the runtime's resolver, or one that asks the name servers of this host."""
+    return runtime.resolver or StubResolver(runtime.reactor, runtime.random)
