@@ -19,6 +19,7 @@ from twisted.internet.protocol import Factory
 from twisted.trial.unittest import SynchronousTestCase
 
 from slimtwist.testing import Attempt, Cut, Fate, MemoryReactor, Wire
+from slimtwist.testing.flow import Mark
 from tests.testing.worlds import Recorder, Servers
 
 
@@ -230,13 +231,27 @@ class NetworkTests(SynchronousTestCase):
             self.assertFalse(wire.open)
         self.assertIn("192.0.2.1", repr(seen[0]))
 
+    def test_observer(self) -> None:
+        """An observer sees all that arrives, with the name of its wire and direction."""
+        seen: list[object] = []
+        self.network.observer = lambda flow, what: seen.append((flow.name, what))
+        self.listen("")
+        clients = [self.dial("192.0.2.1") for _ in range(2)]
+        clients[1].transport.write(b"x")
+        self.reactor.flush()
+        self.server().transport.loseConnection()
+        self.reactor.flush()
+        self.assertEqual(seen, [("2 up", b"x"), ("2 down", Mark.FIN), ("2 up", Mark.FIN)])
+
     def test_a_host_that_is_gone(self) -> None:
         """On a frozen wire nothing arrives, not even an end; thawed, all of it does (POOL-04)."""
         self.listen("")
         client = self.dial("192.0.2.1")
         self.network.wires[0].freeze()
-        self.server().transport.loseConnection()
         client.transport.write(b"anybody?")
+        self.reactor.advance(3600)
+        self.assertEqual(self.server().octets, b"")
+        self.server().transport.loseConnection()
         self.reactor.advance(3600)
         self.assertIsNone(client.reason)
         self.assertEqual(self.server().octets, b"")

@@ -292,6 +292,24 @@ class DeterminismTests(SynchronousTestCase):
         self.assertEqual(self.digest(1), self.digest(1))
         self.assertGreater(len({self.digest(seed) for seed in range(10)}), 1)
 
+    def test_pick(self) -> None:
+        """What is picked among what could be done comes first."""
+        for pick, order in [(None, [b"0", b"1"]), (lambda choices: choices - 1, [b"1", b"0"])]:
+            reactor = MemoryReactor()
+            seen: list[object] = []
+            reactor.listenTCP(25, Servers(Recorder))
+            clients: list[Any] = [Recorder(), Recorder()]
+            for client in clients:
+                endpoint = clientFromString(reactor, "tcp:192.0.2.1:25")
+                reactor.wait(connectProtocol(endpoint, client))
+            for wire in reactor.network.wires:
+                wire.up.observer = lambda _, what, seen=seen: seen.append(what)
+            reactor.pick = pick
+            for number, client in enumerate(clients):
+                client.transport.write(b"%d" % number)
+            reactor.flush()
+            self.assertEqual(seen, order)
+
     def test_order_of_simultaneous_events(self) -> None:
         """Whatever is picked first among what is due, all of it is done."""
         for seed in range(50):

@@ -192,11 +192,10 @@ class SmarthostTests(SynchronousTestCase):
         """One transaction leaves nothing to the next, however its message came."""
         host = FakeSmarthost(extensions=())
         client = self.hello(host)
-        for number in (1, 2):
-            self.say(client, "MAIL FROM:<a@x>", f"RCPT TO:<{number}@x>", "DATA")
-            self.say(client, *["x" * 50 for _ in range(3 - number)], ".")
+        self.say(client, "MAIL FROM:<a@x>", "RCPT TO:<1@x>", "DATA", "x" * 50, "x" * 9, ".")
+        self.say(client, "MAIL FROM:<a@x>", "RCPT TO:<2@x>", "DATA\r\n" + "x" * 9 + "\r\n.")
         self.assertEqual([each.recipients for each in host.messages], [("1@x",), ("2@x",)])
-        self.assertEqual([len(each.octets) for each in host.messages], [104, 52])
+        self.assertEqual([len(each.octets) for each in host.messages], [63, 11])
 
     def test_354_without_recipients(self) -> None:
         """A host that says 354 although all were refused takes a message for nobody (PEER-22)."""

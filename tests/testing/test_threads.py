@@ -29,6 +29,8 @@ class ThreadTests(SynchronousTestCase):
     def test_result(self) -> None:
         """A result comes in a later turn, from the thread of the test."""
         pool = self.reactor.getThreadPool()
+        deferToThreadPool(self.reactor, pool, self.calls.append, "x")
+        self.assertEqual(self.calls, [])
         done = deferToThreadPool(self.reactor, pool, current_thread)
         self.assertNoResult(done)
         self.assertIs(self.reactor.wait(done), current_thread())

@@ -308,8 +308,11 @@ class TransportContract(World):
     async def test_producer_raises_when_stopped(self) -> None:
         """An exception out of a producer is logged; the protocol then never hears of the end."""
         client, server = await self.pair()
+        client.transport.pauseProducing()
         server.transport.registerProducer(Push(stopping=ZeroDivisionError()), True)
-        client.transport.loseConnection()
+        server.transport.write(b"x" * 20_000_000)
+        await self.a_while()
+        client.transport.abortConnection()
         await self.until(lambda: client.reason)
         await self.a_while()
         assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
