@@ -8,20 +8,17 @@ option at fault.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, cast
+from dataclasses import replace
+from typing import Final, Literal, cast
 
-from twisted.cred.checkers import ICredentialsChecker
-from twisted.internet.endpoints import serverFromString
-
-from slimtwist.description import parse_description
+from slimtwist.choices import DEFAULT_LISTENER, Choices
 from slimtwist.domains import a_label
 from slimtwist.edge.access import Access, open_relay
 from slimtwist.edge.auth import portal
 from slimtwist.edge.options import EdgeOptions
+from slimtwist.endpoints import is_local, may_have_tls, server_endpoint
 from slimtwist.interfaces import IQueue, IRelay
 from slimtwist.limits import Limits, Timeouts
 from slimtwist.queue.direct import DirectQueue
@@ -31,48 +28,10 @@ from slimtwist.service import Listener, RelayService
 from slimtwist.settings import Settings
 from slimtwist.smtp.pem import server_options
 
-#: Where mail comes in when no option says so.
-DEFAULT_LISTENER: Final = "tcp:2525:interface=127.0.0.1"
-
-_LOOPBACK: Final = re.compile(r"127\.[0-9.]+\Z|::1\Z|localhost\Z")
 _ONE_RECIPIENT: Final = (
     "nothing is stored: each client gets the next hop's own reply, so an SMTP transaction takes "
     "one recipient, and further ones get 452 4.5.3; LMTP takes them all"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choices:
-    """What an operator wrote, as he wrote it; the names are those of the options.
-
-    @ivar relay: a description.
-    @ivar smtp: endpoints.
-    @ivar lmtp: endpoints.
-    @ivar route: C{DOMAIN=DESCRIPTION} each.
-    @ivar queue: C{direct:}.
-    @ivar accept: domains.
-    @ivar relay_from: networks, or C{unix}; none for this host.
-    @ivar hostname: C{None} for the host's own.
-    @ivar checkers: of passwords; none for no AUTH.
-    @ivar certificate: a PEM file.
-    @ivar limit: C{NAME=VALUE} each, of L{Limits}.
-    @ivar timeout: C{NAME=SECONDS} each, of L{Timeouts}.
-    @ivar bare_newline: C{reject} or C{normalize}.
-    """
-
-    relay: str
-    smtp: Sequence[str] = ()
-    lmtp: Sequence[str] = ()
-    route: Sequence[str] = ()
-    queue: str = "direct:"
-    accept: Sequence[str] = ()
-    relay_from: Sequence[str] = ()
-    hostname: str | None = None
-    checkers: Sequence[ICredentialsChecker] = ()
-    certificate: str | None = None
-    limit: Sequence[str] = ()
-    timeout: Sequence[str] = ()
-    bare_newline: str = "reject"
 
 
 def assemble(choices: Choices, runtime: Runtime) -> RelayService:
@@ -181,7 +140,7 @@ def _access(choices: Choices) -> Access:
         access = Access.parse(relay_from=choices.relay_from or None, accept=choices.accept)
     except ValueError as error:
         raise ValueError(f"--{error}") from error  # it begins with the option's name
-    far = [each for each in [*choices.smtp, *choices.lmtp] if not _is_local(each)]
+    far = [each for each in [*choices.smtp, *choices.lmtp] if not is_local(each)]
     if far and (why := open_relay(access)):
         raise ValueError(f"--{why}")
     return access
@@ -189,47 +148,21 @@ def _access(choices: Choices) -> Access:
 
 def _listeners(choices: Choices, settings: Settings, options: EdgeOptions) -> list[Listener]:
     smtp = choices.smtp or ([] if choices.lmtp else [DEFAULT_LISTENER])
-    given = [("--smtp", each) for each in smtp] + [("--lmtp", each) for each in choices.lmtp]
-    if choices.checkers and options.certificate is None and not any(map(_is_tls, given)):
+    tls = options.certificate is not None or any(map(may_have_tls, [*smtp, *choices.lmtp]))
+    if choices.checkers and not tls:
         raise ValueError("--auth: passwords are taken under TLS only; add --certificate PEM")
     return [
-        Listener(
-            _endpoint(settings.reactor, option, text),
-            replace(options, lmtp=option == "--lmtp"),
-            text,
-        )
-        for option, text in given
+        *(_listener("--smtp", each, settings, options) for each in smtp),
+        *(
+            _listener("--lmtp", each, settings, replace(options, lmtp=True))
+            for each in choices.lmtp
+        ),
     ]
 
 
-def _endpoint(reactor: Any, option: str, text: str) -> Any:  # noqa: ANN401 - an endpoint
-    try:
-        return serverFromString(reactor, text)
-    except Exception as error:  # the parser of an endpoint may be anybody's code
-        raise ValueError(
-            f"{option} {text!r}: {error}; write an endpoint such as tcp:2525 or unix:/run/relay"
-        ) from error
-
-
-def _words(text: str) -> tuple[str, Mapping[str, str]]:
-    """Return kind and named arguments of an endpoint, whose grammar is ours in this."""
-    try:
-        parsed = parse_description(text)
-    except ValueError:
-        return "", {}
-    return parsed.prefix, parsed.kwargs
-
-
-def _is_local(endpoint: str) -> bool:
-    """Tell whether nobody but this host can connect; behind a proxy, others do."""
-    kind, arguments = _words(endpoint)
-    host = arguments.get("interface", "")
-    return kind == "unix" or (kind in {"tcp", "tcp6", "ssl"} and bool(_LOOPBACK.match(host)))
-
-
-def _is_tls(given: tuple[str, str]) -> bool:
-    kind, _ = _words(given[1])
-    return kind not in {"tcp", "tcp6", "unix", "systemd", "fd"}
+def _listener(option: str, text: str, settings: Settings, options: EdgeOptions) -> Listener:
+    with _blaming(f"{option} {text!r}"):
+        return Listener(server_endpoint(settings.reactor, text), options, text)
 
 
 def _about(choices: Choices, queue: IQueue) -> Iterator[str]:

@@ -16,7 +16,8 @@ from twisted.cred.strcred import AuthOptionMixin
 from twisted.python import usage
 
 import slimtwist
-from slimtwist.assembly import Choices, assemble
+from slimtwist.assembly import assemble
+from slimtwist.choices import Choices
 from slimtwist.runtime import Runtime, default_runtime
 from slimtwist.smtp.secret import read_secret
 

@@ -11,7 +11,8 @@ from twisted.internet.endpoints import clientFromString
 from twisted.internet.protocol import Factory
 from twisted.trial.unittest import SynchronousTestCase
 
-from slimtwist.assembly import Choices, assemble
+from slimtwist.assembly import assemble
+from slimtwist.choices import Choices
 from slimtwist.runtime import Runtime
 from slimtwist.service import RelayService
 from slimtwist.testing import FakeSmarthost, MemoryReactor

@@ -179,6 +179,15 @@ class WrongTests(RelayTestCase):
             text = self.wrong(**choices)
             self.assertTrue(text.startswith(wanted), text)
 
+    def test_key_missing(self) -> None:
+        """A certificate without its key is of no use to a server (OS-12)."""
+        pem = Path(self.mktemp())
+        trustme.CA().cert_pem.write_to_path(str(pem))
+        self.assertEqual(
+            self.wrong(certificate=str(pem)),
+            f"--certificate: {pem}: there is no private key in it",
+        )
+
     def test_endpoint_example(self) -> None:
         """Who writes a port only is shown an endpoint."""
         self.assertIn("write an endpoint such as tcp:2525", self.wrong(smtp=["2525"]))

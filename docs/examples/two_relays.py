@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from twisted.application.service import MultiService
 
-from slimtwist.assembly import Choices, assemble
+from slimtwist.assembly import assemble
+from slimtwist.choices import Choices
 from slimtwist.runtime import Runtime
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, fail
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from slimtwist.domains import DomainTable
 from slimtwist.envelope import Envelope
-from slimtwist.errors import AttemptCancelled
+from slimtwist.errors import AttemptCancelled, TransientRelayError, fault_outcome
 from slimtwist.interfaces import IRelay
 from slimtwist.outcome import Report, Verdict
 from slimtwist.runtime import Runtime, default_runtime
@@ -52,6 +52,7 @@ class RouteRelay:
             self._table.put(domain, relay)
         self._default = default
         self._relays = list({id(relay): relay for relay in [*routes.values(), default]}.values())
+        self._stopping = False
         self._clock = (runtime or default_runtime()).reactor
 
     def attempt(self, envelope: Envelope, attempts: int) -> Deferred[Report]:
@@ -60,6 +61,8 @@ class RouteRelay:
         A cancelled attempt fires with a report all the same if a recipient was delivered or refused
         for good before: that is not to be forgotten.
         """
+        if self._stopping:
+            return fail(TransientRelayError(fault_outcome("deferred", "shutting down")))
         parts = self._split(envelope)
         if len(parts) == 1:
             return parts[0][0].attempt(envelope, attempts)
@@ -73,6 +76,7 @@ class RouteRelay:
 
     def stop(self) -> Deferred[None]:
         """Stop all relays. See L{IRelay.stop}."""
+        self._stopping = True
         stopping = [relay.stop().addErrback(self._trouble, relay) for relay in self._relays]
         return DeferredList(stopping).addCallback(lambda _: None)
 

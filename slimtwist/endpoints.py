@@ -1,0 +1,57 @@
+# -*- test-case-name: tests.test_endpoints -*-
+"""Server endpoints as an operator writes them: what they are, and what can be seen of them.
+
+Who can connect is judged with caution: what is not known to be for this host alone is for others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IStreamServerEndpoint
+
+from slimtwist.description import parse_description
+
+_LOOPBACK: Final = re.compile(r"127\.[0-9.]+\Z|::1\Z|localhost\Z")
+#: Kinds that carry octets as they are; others may add TLS.
+_PLAIN: Final = frozenset({"tcp", "tcp6", "unix", "systemd", "fd"})
+#: Kinds of which C{interface} says who can connect.
+_BOUND: Final = frozenset({"tcp", "tcp6", "ssl", "tls"})
+
+
+def server_endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:  # noqa: ANN401 - as in Runtime
+    """Return the endpoint that a description is of.
+
+    @raise ValueError: it is of none; the text shows how one is written.
+    """
+    try:
+        endpoint: IStreamServerEndpoint = serverFromString(reactor, text)
+    except Exception as error:  # the parser of an endpoint may be anybody's code
+        example = "write an endpoint such as tcp:2525 or unix:/run/relay"
+        raise ValueError(f"{error}; {example}") from error
+    return endpoint
+
+
+def is_local(text: str) -> bool:
+    """Tell whether nobody but this host can connect; behind a proxy, others do."""
+    kind, arguments = _words(text)
+    if kind in _BOUND:
+        return _LOOPBACK.match(arguments.get("interface", "")) is not None
+    return kind == "unix"
+
+
+def may_have_tls(text: str) -> bool:
+    """Tell whether connections may be protected from the start."""
+    return _words(text)[0] not in _PLAIN
+
+
+def _words(text: str) -> tuple[str, Mapping[str, str]]:
+    """Return kind and named arguments; in this the grammar of endpoints is that of relays."""
+    try:
+        parsed = parse_description(text)
+    except ValueError:
+        return "", {}
+    return parsed.prefix, parsed.kwargs

@@ -1,0 +1,55 @@
+# -*- test-case-name: tests.test_endpoints -*-
+"""What is read in the description of a server endpoint."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.trial.unittest import SynchronousTestCase
+
+from slimtwist.endpoints import is_local, may_have_tls, server_endpoint
+from slimtwist.testing import MemoryReactor
+
+
+class EndpointTests(SynchronousTestCase):
+    """From text to endpoint, and to what is known of it."""
+
+    def test_endpoint(self) -> None:
+        """Twisted's own kinds are known."""
+        for text in ("tcp:25", "tcp6:25", "unix:/run/x", "haproxy:tcp:25"):
+            endpoint = server_endpoint(MemoryReactor(), text)
+            self.assertTrue(IStreamServerEndpoint.providedBy(endpoint), text)
+
+    def test_wrong(self) -> None:
+        """Whatever the parser raises becomes a text that shows an endpoint."""
+        for text in ("", "25", "tcp", "tcp:x", "tcp:25:color=red", "ssl:465:privateKey=/nowhere"):
+            with self.assertRaises(ValueError) as caught:
+                server_endpoint(MemoryReactor(), text)
+            self.assertIn("; write an endpoint such as tcp:2525", str(caught.exception))
+
+    def test_local(self) -> None:
+        """Only what is bound to this host is for this host alone."""
+        for text in (
+            "unix:/run/x",
+            "tcp:25:interface=127.0.0.1",
+            "tcp:interface=127.9.9.9:port=25",
+            "tcp6:25:interface=\\:\\:1",
+            "ssl:465:interface=localhost",
+        ):
+            self.assertTrue(is_local(text), text)
+        for text in (
+            "tcp:25",
+            "tcp:25:interface=0.0.0.0",
+            "tcp:25:interface=192.0.2.1",
+            "tcp:25:interface=127.0.0.1.example",
+            "tcp6:25:interface=\\:\\:",
+            "haproxy:tcp:25:interface=127.0.0.1",
+            "systemd:domain=INET:index=0",
+            "nonsense",
+            "a=b:a=c",
+        ):
+            self.assertFalse(is_local(text), text)
+
+    def test_tls(self) -> None:
+        """What is known to carry octets as they are has no TLS."""
+        for text, wanted in {"tcp:25": False, "unix:/x": False, "ssl:465": True}.items():
+            self.assertEqual(may_have_tls(text), wanted, text)
