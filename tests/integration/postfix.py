@@ -16,13 +16,12 @@ the recipient's domain. What Postfix 3.7 alters by itself, as C{test_postfix_oct
 - an empty line is set before a message, and between header and body, if there is none; before a
   first line that begins with white space, too;
 - a first line that begins with C{From } or C{>From } becomes C{X-Mailbox-Line: From ...};
-- a message that has a Delivered-To with the recipient's address is a loop, and bounced;
 - a recipient named twice gets one copy.
 
 All else arrives as it was sent: 8-bit octets and NULs in the body, lines of any length (those over
 C{line_length_limit} are cut in its queue and made whole again), white space at line ends, header
-lines of any size, MIME whether right or wrong, Bcc and Return-Path. A last line without line end
-does not exist in SMTP. Recipients and senders keep their case and extension.
+lines of any size, MIME whether right or wrong, Bcc, Return-Path and Delivered-To. A last line
+without line end does not exist in SMTP. Recipients and senders keep their case and extension.
 
 As a client it puts one Received before the message and sends the rest as it is, also 8-bit octets
 to a next hop without 8BITMIME, and lines longer than SMTP allows.
