@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.testing.test_clock -*-
 """A virtual clock: timed calls that run when a test says that time has passed.
 
-L{VirtualClock} differs from L{twisted.internet.task.Clock} in three points which tests of a mail
+L{VirtualClock} differs from C{twisted.internet.task.Clock} in three points which tests of a mail
 system need. Time moves to each call's own moment before that call runs, so that a call which
 schedules another gets the right one in the right order. Calls due at one moment run in the order in
 which they were scheduled. And the calls are a heap, so that ten thousand deadlines cost little.

@@ -7,7 +7,7 @@ then the sockets that are ready, in the order in which they became so. So a call
 itself again at once does not keep the network from working. L{EventLoop.pick} can choose another
 order, which a real reactor might have chosen as well.
 
-It is a subclass of Twisted's own L{ReactorBase}: system events, calls from threads and name
+It is a subclass of Twisted's own C{ReactorBase}: system events, calls from threads and name
 resolution are as in production.
 """
 
@@ -152,7 +152,7 @@ class EventLoop(ReactorBase):
                 self._disconnect(who, why, reading=reading)
 
     def _disconnect(self, who: FileDescriptor, why: Exception, *, reading: bool) -> None:
-        """End a descriptor, as L{twisted.internet.posixbase} does."""
+        """End a descriptor, as C{twisted.internet.posixbase} does."""
         self.removeReader(who)
         half = reading and isinstance(why, ConnectionDone)
         if half and IHalfCloseableDescriptor.providedBy(who):
@@ -181,7 +181,7 @@ class EventLoop(ReactorBase):
         *args: object,
         **kw: object,
     ) -> DelayedCall:
-        """Schedule a call. See L{twisted.internet.interfaces.IReactorTime}."""
+        """Schedule a call. See C{twisted.internet.interfaces.IReactorTime}."""
         return self.clock.callLater(delay, callable, *args, **kw)
 
     def at(self, moment: float, call: Callable[..., object], *args: object) -> None:

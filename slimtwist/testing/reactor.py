@@ -155,7 +155,7 @@ class MemoryReactor(EventLoop):
         timeout: float = 30.0,
         bindAddress: Binding | tuple[str, int] | None = None,  # noqa: N803
     ) -> IConnector:
-        """Connect by TCP. See L{IReactorTCP}."""
+        """Connect by TCP. See C{IReactorTCP}."""
         connector = TCPConnector(host, port, factory, timeout, bindAddress, self)
         connector.connect()
         return connector
@@ -167,7 +167,7 @@ class MemoryReactor(EventLoop):
         backlog: int = 50,
         interface: str = "",
     ) -> IListeningPort:
-        """Listen for TCP connections. See L{IReactorTCP}."""
+        """Listen for TCP connections. See C{IReactorTCP}."""
         listener = TCPPort(port, factory, backlog, interface, self)
         listener.startListening()
         return listener
@@ -179,7 +179,7 @@ class MemoryReactor(EventLoop):
         timeout: float = 30.0,
         checkPID: bool = False,  # noqa: FBT002, N803 - as in IReactorUNIX
     ) -> IConnector:
-        """Connect to a UNIX socket. See L{IReactorUNIX}."""
+        """Connect to a UNIX socket. See C{IReactorUNIX}."""
         connector = UNIXConnector(address, factory, timeout, self, checkPID)
         connector.connect()
         return connector
@@ -192,7 +192,7 @@ class MemoryReactor(EventLoop):
         mode: int = 0o666,
         wantPID: bool = False,  # noqa: FBT002, N803 - as in IReactorUNIX
     ) -> IListeningPort:
-        """Listen at a path; no file is made, and C{mode} means nothing. See L{IReactorUNIX}."""
+        """Listen at a path; no file is made, and C{mode} means nothing. See C{IReactorUNIX}."""
         listener = UNIXPort(address, factory, backlog, self)
         listener.startListening()
         return listener

@@ -63,7 +63,7 @@ class _Opaque:
     """Mixed into a transport: its C{startTLS} as the network says, on the reactor's own clock."""
 
     def startTLS(self, ctx: Any, normal: bool = True) -> None:  # noqa: FBT002 - as in ITLSTransport
-        """Begin TLS. See L{twisted.internet.interfaces.ITLSTransport}.
+        """Begin TLS. See C{twisted.internet.interfaces.ITLSTransport}.
 
         @param ctx: looked at only if the network's TLS is not opaque.
         """
@@ -81,7 +81,7 @@ class _Opaque:
 
 
 def _put_between(connection: Any, layer: Any) -> None:
-    """Put TLS between a transport and its protocol, as L{twisted.internet.tcp} does.
+    """Put TLS between a transport and its protocol, as C{twisted.internet.tcp} does.
 
     Twisted's own function takes its clock from the global reactor.
     """
