@@ -17,7 +17,7 @@ from slimtwist.edge.options import EdgeOptions
 from slimtwist.queue.direct import DirectQueue
 from slimtwist.relay.blackhole import BlackholeRelay
 from slimtwist.service import Listener, ListeningFailed, RelayService
-from slimtwist.testing import FakeSmarthost
+from slimtwist.testing import FakeSmarthost, Stall
 from tests.events import Events
 from tests.relaying import RelayTestCase, mail
 
@@ -198,6 +198,47 @@ class StopTests(RelayTestCase):
         (attempt,) = events.attempts
         self.assertEqual((attempt["verdict"], attempt["ambiguous"]), ("deferred", True))
         self.assert_nothing_left()
+
+    def test_every_point_of_the_hop(self) -> None:
+        """Wherever the next hop falls silent, the service ends in time, and the outcome is known:
+        deferred, and ambiguous only after the end of data (OS-01, L3, L4).
+        """
+        for point in ("GREETING", "EHLO", "MAIL", "RCPT", "DATA", "."):
+            events = Events.of(self)
+            service = self.begin()
+            self.hop.answers.rules = {point: Stall()}
+            busy = self.visit()
+            self.say(busy, mail("b@example.net"))
+            self.reactor.wait(service.stopService(), within=70)
+            self.assertEqual(busy.replies()[-1][:3], "421", point)
+            (attempt,) = events.attempts
+            told = (attempt["verdict"], attempt["ambiguous"])
+            self.assertEqual(told, ("deferred", point == "."), point)
+            self.assert_nothing_left()
+
+    def test_every_point_of_the_client(self) -> None:
+        """Wherever a client is in its dialogue, it may end its transaction and is told the truth,
+        or is sent away; and if it stays silent, too (OS-01, L2).
+        """
+        said = mail("b@example.net")
+        for taken in range(0, len(said), 7):
+            for goes_on in (True, False):
+                self.hop.messages.clear()
+                service = self.begin()
+                self.hop.answers.rules = {}
+                visitor = self.visit()
+                replies = self.say(visitor, said[:taken])
+                stopped = service.stopService()
+                self.reactor.flush()
+                replies += visitor.replies()
+                if goes_on and visitor.lost is None:
+                    replies += self.say(visitor, said[taken:])
+                self.reactor.wait(stopped, within=70)
+                replies += visitor.replies()
+                self.assertEqual(replies[-1][:9], "421 4.3.2", said[:taken])
+                delivered = replies[-2:-1] == ["250 2.0.0 taken"]
+                self.assertEqual(len(self.hop.messages), delivered, said[:taken])
+                self.assert_nothing_left()
 
     def test_message_under_way(self) -> None:
         """A client in the middle of its message may end it, and is told the truth (OS-01)."""
