@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
     IHandshakeListener,
@@ -95,6 +96,7 @@ class Channel(Protocol):
         self._handshake: Deferred[None] | None = None
         self._connected = True
         self._secure = False
+        self._unproved = False  # TLS inside which the peer has not said anything yet
         self.trouble: Trouble | None = None
         self.on_close: Callable[[], None] = lambda: None
 
@@ -154,14 +156,14 @@ class Channel(Protocol):
     async def start_tls(self, creator: object, wait: float) -> None:
         """Protect the connection; what was read before is forgotten.
 
-        @param creator: an L{twisted.internet.interfaces.IOpenSSLClientConnectionCreator}.
+        @param creator: an C{twisted.internet.interfaces.IOpenSSLClientConnectionCreator}.
         @raise Broken: octets were there already (RFC 3207 5), or the handshake failed.
         """
         if not self.quiet():
             raise Broken
         self._handshake = Deferred(self._abandon)
         self._deadline.set(wait)
-        self._secure = True
+        self._secure = self._unproved = True
         self.transport.startTLS(creator)
         await self._handshake
         self._handshake = None
@@ -205,6 +207,7 @@ class Channel(Protocol):
         if self.trouble:
             self.transport.abortConnection()  # an answer to a farewell, or too late
             return
+        self._unproved = False
         replies = self._reader.feed(data)
         # Judged before any is handed over: a driver resumes at once, and what it sends next would
         # make an early reply look expected.
@@ -222,8 +225,9 @@ class Channel(Protocol):
         """Tell everybody who waits."""
         self._connected = False
         self._deadline.close()
-        kind = ConnectionLost if self._handshake is None else TLSFailed
-        self._break(Trouble(kind, explain(reason)))
+        # RFC 8446 2: in TLS 1.3 our handshake is over before the peer has judged it.
+        broken = self._handshake or (self._unproved and reason.check(SSL.Error))
+        self._break(Trouble(TLSFailed if broken else ConnectionLost, explain(reason)))
         self.on_close()
 
     def handshakeCompleted(self) -> None:
