@@ -3,14 +3,45 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from slimtwist.content import Content
 from slimtwist.envelope import Envelope
 from slimtwist.errors import TransientRelayError
 from slimtwist.interfaces import IRelay
 from slimtwist.outcome import Verdict
 from slimtwist.relay.blackhole import BlackholeRelay
+from slimtwist.runtime import Runtime
+from slimtwist.testing import MemoryReactor
+from slimtwist.testing.contract import RelayContract
+from slimtwist.testing.drivers import Driver, MemoryDriver
+from slimtwist.testing import MemoryReactor
+from slimtwist.testing.contract import RelayContract
+from slimtwist.testing.drivers import Driver, MemoryDriver
+
+
+class BlackholeContractTests(RelayContract, SynchronousTestCase):
+    """It does what every relay must."""
+
+    reads_content = False
+
+    def build(self) -> tuple[IRelay, Driver]:
+        """Return a relay; it needs no world."""
+        return BlackholeRelay(), MemoryDriver(MemoryReactor())
+
+
+class BlackholeContractTests(RelayContract, SynchronousTestCase):
+    """It keeps to the contract; as it reads nothing, nothing is unreadable for it."""
+
+    reads_content = False
+
+    def build(self) -> tuple[IRelay, Driver]:
+        """Build one, with a clock that it does not need."""
+        return BlackholeRelay(), MemoryDriver(MemoryReactor())
 
 
 class BlackholeTests(SynchronousTestCase):
@@ -36,3 +67,16 @@ class BlackholeTests(SynchronousTestCase):
         self.assertIsNone(self.successResultOf(self.relay.stop()))
         self.assertIsNone(self.successResultOf(self.relay.stop()))
         self.failureResultOf(self.relay.attempt(self.message, 0), TransientRelayError)
+
+    def test_description(self) -> None:
+        """It is built from C{blackhole:}, which has no arguments."""
+        runtime = Runtime(MemoryReactor())
+        self.assertIsInstance(runtime.relay("blackhole:"), BlackholeRelay)
+        self.assertRaises(ValueError, runtime.relay, "blackhole:x")
+
+    def test_content_is_left_alone(self) -> None:
+        """A message that nobody can read is taken all the same, and costs nothing."""
+        content = Content.read(io.BytesIO(b"x"), threshold=0)
+        content.close()
+        report = self.successResultOf(self.relay.attempt(replace(self.message, content=content), 0))
+        self.assertEqual([each.verdict for each in report], [Verdict.DELIVERED] * 2)
