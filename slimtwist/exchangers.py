@@ -27,7 +27,9 @@ _T = TypeVar("_T")
 
 #: Addresses of one host that are tried.
 _ADDRESSES: Final = 10
-_LITERAL: Final = re.compile(r"\[(?:(?i:IPv6:)(?P<v6>[0-9A-Fa-f:.]+)|(?P<v4>[0-9.]+))\]\Z")
+_LITERAL: Final = re.compile(
+    r"\[(?:(?i:IPv6:)(?P<v6>[0-9A-Fa-f]*:[0-9A-Fa-f:.]+)|(?P<v4>[0-9.]+))\]\Z"
+)
 
 
 class MailLoop(PermanentRelayError):

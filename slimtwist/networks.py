@@ -74,7 +74,7 @@ def _network(text: str) -> IPv4Network | IPv6Network:
 
 def _forms(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
     """Return all that an address is. A mapped one is nothing but the IPv4 address (RFC 4291)."""
-    if isinstance(address, IPv4Address):
+    if isinstance(address, IPv4Address) or _is_ours(address):
         return [address]
     if address.ipv4_mapped is not None:
         return [address.ipv4_mapped]
