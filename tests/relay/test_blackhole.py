@@ -19,19 +19,6 @@ from slimtwist.runtime import Runtime
 from slimtwist.testing import MemoryReactor
 from slimtwist.testing.contract import RelayContract
 from slimtwist.testing.drivers import Driver, MemoryDriver
-from slimtwist.testing import MemoryReactor
-from slimtwist.testing.contract import RelayContract
-from slimtwist.testing.drivers import Driver, MemoryDriver
-
-
-class BlackholeContractTests(RelayContract, SynchronousTestCase):
-    """It does what every relay must."""
-
-    reads_content = False
-
-    def build(self) -> tuple[IRelay, Driver]:
-        """Return a relay; it needs no world."""
-        return BlackholeRelay(), MemoryDriver(MemoryReactor())
 
 
 class BlackholeContractTests(RelayContract, SynchronousTestCase):
