@@ -3,22 +3,26 @@
 
 There is one waiting line.  Its first is given to any connection that has room; when nobody has, and
 the limit allows, one more connection is opened for it.  A message that met a dead connection goes
-back to the head of the line, once, and gets a new connection.
+back to the head of the line, once, and gets a new connection.  A connection that says goodbye does
+not count: nobody waits for a host's reply to that.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from slimtwist.envelope import Envelope
-from slimtwist.errors import AttemptCancelled, TransientRelayError, fault_outcome
+from slimtwist.errors import AttemptCancelled, RelayError, TransientRelayError, fault_outcome
 from slimtwist.outcome import Report
 from slimtwist.smtp.connection import Stale
+
+_NO_ROOM: Final = "a new connection takes no message"
 
 
 class PooledConnection(Protocol):
@@ -26,6 +30,10 @@ class PooledConnection(Protocol):
 
     uses: int
     on_change: Callable[[], None]
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it will take no message any more, and carries none."""
 
     @property
     def closed(self) -> bool:
@@ -52,12 +60,14 @@ class _Job:
     def __init__(self, envelope: Envelope, cancel: Callable[[_Job], None]) -> None:
         self.envelope = envelope
         self.fresh = False
-        self.running: Deferred[None] | None = None
+        self.running: Deferred[Report] | None = None
         self.done: Deferred[Report] = Deferred(lambda _: cancel(self))
 
 
 class Pool:
     """Carries messages to one host over a bounded number of connections."""
+
+    _log = Logger()
 
     def __init__(self, open_one: Callable[[], Awaitable[PooledConnection]], size: int) -> None:
         """Hold no connection yet.
@@ -126,8 +136,9 @@ class Pool:
             self._give_out()
             while self._wanted() > 0 and not self._again:
                 self._open()
+            if self._stopping and not (self._waiting or self._running):
+                self._wind_up()
         self._assigning = False
-        self._wind_up()
 
     def _give_out(self) -> None:
         self._connections = [each for each in self._connections if not each.closed]
@@ -137,8 +148,10 @@ class Pool:
 
     def _wanted(self) -> int:
         """Return how many connections are missing; the line counts, not who happens to be idle."""
-        opening = len(self._opening)
-        return min(self._size - len(self._connections), len(self._waiting)) - opening
+        leaving = sum(each.leaving for each in self._connections)
+        # As many as may be open may be leaving beside them: there is an end to both.
+        there = len(self._connections) - min(leaving, self._size)
+        return min(self._size - there, len(self._waiting)) - len(self._opening)
 
     def _next(self, connection: PooledConnection) -> _Job | None:
         """Take the first out of the line whom the connection suits."""
@@ -150,16 +163,15 @@ class Pool:
 
     def _give(self, job: _Job, connection: PooledConnection) -> None:
         self._running += 1
-        delivery = connection.deliver(job.envelope)
-        job.running = delivery.addCallbacks(
-            self._finished, self._failed, callbackArgs=(job,), errbackArgs=(job,)
-        )
+        job.running = delivery = connection.deliver(job.envelope)
+        delivery.addCallbacks(self._finished, self._failed, callbackArgs=(job,), errbackArgs=(job,))
 
     def _finished(self, report: Report, job: _Job) -> None:
         self._running -= 1
         job.running = None
         job.done.callback(report)
-        self._wind_up()
+        if self._stopping:
+            self._assign()
 
     def _failed(self, failure: Failure, job: _Job) -> None:
         self._running -= 1
@@ -181,13 +193,24 @@ class Pool:
     async def _opened(self) -> None:
         try:
             connection = await self._open_one()
-        except Exception:  # noqa: BLE001 - whatever it is, it is one message's outcome
-            # One failure is the outcome of one message; the next in the line tries for itself.
-            if self._waiting:
-                self._waiting.popleft().done.errback(Failure())
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is one message's outcome
+            self._not_opened(error)
             return
         connection.on_change = self._assign
         self._connections.append(connection)
+        if not connection.room():  # or another would be opened for the same message, and another
+            connection.retire()
+            self._not_opened(TransientRelayError(fault_outcome("deferred", _NO_ROOM)))
+
+    def _not_opened(self, error: Exception) -> None:
+        """End one message with it; the next in the line tries for itself."""
+        if not self._waiting:
+            return
+        if not isinstance(error, RelayError):
+            self._log.failure("opening a connection failed", Failure(error))
+            kind = type(error).__name__
+            error = TransientRelayError(fault_outcome("internal", kind, command="connect"))
+        self._waiting.popleft().done.errback(error)
 
     def _no_longer_opening(self, _: object, opening: Deferred[None]) -> None:
         self._opening.remove(opening)
@@ -199,11 +222,9 @@ class Pool:
         elif job in self._waiting:
             self._waiting.remove(job)
             job.done.errback(AttemptCancelled.at("no connection was free", command="connect"))
-            self._wind_up()
+            self._assign()
 
     def _wind_up(self) -> None:
-        if not self._stopping or self._waiting or self._running:
-            return
         for opening in self._opening[:]:
             opening.cancel()
         for connection in self._connections[:]:

@@ -19,8 +19,9 @@ from twisted.internet.interfaces import IReactorTime
 
 from slimtwist.deadline import Deadline
 from slimtwist.envelope import Envelope
-from slimtwist.errors import AttemptCancelled, ConnectionLost, ReplyTimeout
+from slimtwist.errors import AttemptCancelled, ConnectionLost, ReplyTimeout, fault_outcome
 from slimtwist.outcome import Outcome, Report
+from slimtwist.smtp.channel import Trouble
 from slimtwist.smtp.connector import Connector
 from slimtwist.smtp.session import Session
 from slimtwist.smtp.transaction import Transaction
@@ -30,6 +31,8 @@ from slimtwist.smtp.transaction import Transaction
 _PROBE_AFTER: Final = 30.0
 #: How long it has to say so.
 _PROBE_WAIT: Final = 5.0
+#: An unused connection is new for so many seconds; then it may have gone stale, like a used one.
+_NEW: Final = 1.0
 
 
 class Stale(Exception):
@@ -47,6 +50,7 @@ class Stale(Exception):
 class _State(Enum):
     IDLE = "idle"
     BUSY = "busy"
+    LEAVING = "leaving"
     CLOSED = "closed"
 
 
@@ -54,7 +58,7 @@ class Connection:
     """A session, and what it can still carry.
 
     @ivar uses: how many messages it was given.
-    @ivar on_change: called whenever it may have room again, and when it has ended.
+    @ivar on_change: called whenever it may have room again, takes no more, or has ended.
     """
 
     def __init__(self, clock: IReactorTime, session: Session, connector: Connector) -> None:
@@ -64,15 +68,21 @@ class Connection:
         self._connector = connector
         self._options = session.options
         self._born = self._since = clock.seconds()
+        self._transactions = 0
         self._retiring = False
         self._state = _State.IDLE
         self._idle = Deadline(clock, self.retire)
-        self._idle.set(self._options.timeouts.idle)
+        self._await_use()
         self.uses = 0
         self.on_change: Callable[[], None] = lambda: None
         session.channel.on_close = self._ended
         if connector.knows("pipelining broken"):
             session.extensions = replace(session.extensions, pipelining=False)
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it will take no message any more, and carries none."""
+        return self._state in (_State.LEAVING, _State.CLOSED)
 
     @property
     def closed(self) -> bool:
@@ -88,7 +98,7 @@ class Connection:
         """Carry a message to the host. To be called only when there is room.
 
         @return: fires with an outcome for each recipient. Fails with L{Stale}, or with
-            L{AttemptCancelled} when cancelled.
+            L{AttemptCancelled} when it is cancelled before the host has decided for anybody.
         """
         self._state = _State.BUSY
         self._idle.clear()
@@ -98,20 +108,25 @@ class Connection:
         """Take no further message, and end when the running one has."""
         self._retiring = True
         if self._state is _State.IDLE:
+            self._state = _State.LEAVING
             self._session.channel.close(b"QUIT\r\n")
+            self.on_change()
 
     def __repr__(self) -> str:
         """Tell state and use, for operators and tests."""
         return f"<Connection {self._session.host} {self._state.value} uses={self.uses}>"
 
+    # One message
+
     async def _deliver(self, envelope: Envelope) -> Report:
-        reused = self.uses > 0
+        rested = self._clock.seconds() - self._since
+        reused = self.uses > 0 or rested > _NEW
         self.uses += 1
         dirty = True
         try:
-            if reused and self._clock.seconds() - self._since > _PROBE_AFTER:
-                await self._reset(_PROBE_WAIT)
-            report, dirty = await self._transactions(envelope, reused=reused)
+            if rested > _PROBE_AFTER:
+                await self._probe(envelope)
+            report, dirty = await self._carry(envelope, reused=reused)
         except BaseException:
             self._session.channel.close()
             raise
@@ -119,47 +134,72 @@ class Connection:
             self._rest(dirty=dirty)
         return report
 
-    async def _transactions(self, envelope: Envelope, *, reused: bool) -> tuple[Report, bool]:
-        """Carry the message in as many transactions as the host wants (RFC 5321 4.5.3.1.10)."""
+    async def _probe(self, envelope: Envelope) -> None:
+        """Ask whether the host is still there; the message then needs a new connection."""
+        await self._reset(_PROBE_WAIT)
+        if (trouble := self._session.channel.trouble) is not None:
+            outcome = self._session.trouble("MAIL")
+            if trouble.kind is AttemptCancelled:
+                raise AttemptCancelled(outcome)
+            raise Stale(Report.uniform(outcome, len(envelope.recipients)))
+
+    async def _carry(self, envelope: Envelope, *, reused: bool) -> tuple[Report, bool]:
+        """Use as many transactions as the host wants (RFC 5321 4.5.3.1.10, RFC 9422)."""
+        count = len(envelope.recipients)
         outcomes: dict[int, Outcome] = {}
-        left, dirty = list(range(len(envelope.recipients))), False
-        most = self._session.extensions.recipients or len(left)
-        while left:
-            if dirty:
-                await self._reset(self._options.timeouts.rset)
+        left, dirty = list(range(count)), False
+        most = self._session.extensions.recipients or count
+        while left and not self._spent():
+            self._transactions += 1
             transaction = Transaction(self._session, envelope, left[:most])
             await transaction.run()
+            if not outcomes:
+                self._check(transaction, count, reused=reused)
             outcomes.update(transaction.outcomes)
-            if self._is_stale(transaction, reused=reused) and not outcomes.keys() - set(left):
-                self._raise_stale(envelope, outcomes)
             left, dirty = [*transaction.postponed, *left[most:]], transaction.open
-        report = Report(tuple(outcomes[i] for i in range(len(outcomes))))
-        self._raise_cancelled(report)
-        return report, dirty
+            if left and dirty:
+                await self._reset(self._options.timeouts.rset)
+        if unsaid := [each for each in left if each not in outcomes]:
+            outcomes |= dict.fromkeys(unsaid, self._unsaid())
+        return Report(tuple(outcomes[i] for i in range(count))), dirty
 
-    def _is_stale(self, transaction: Transaction, *, reused: bool) -> bool:
-        """Tell whether the connection, not the host, kept the message from being taken."""
+    def _spent(self) -> bool:
+        """Tell whether no transaction can follow over this connection."""
+        most = self._session.extensions.messages
+        full = most is not None and self._transactions >= most
+        return full or self._session.channel.trouble is not None
+
+    def _check(self, transaction: Transaction, count: int, *, reused: bool) -> None:
+        """Raise if nobody has decided anything, and the message should not just be reported on."""
         trouble = self._session.channel.trouble
-        if trouble is None or not transaction.lost:
+        if trouble is None:
+            return
+        if trouble.kind is AttemptCancelled and len(transaction.unheard) == len(
+            transaction.outcomes
+        ):
+            raise AttemptCancelled(transaction.outcomes[0])
+        if self._is_stale(transaction, trouble, reused=reused):
+            outcome = self._session.trouble("MAIL")
+            raise Stale(Report(tuple(transaction.outcomes.get(i, outcome) for i in range(count))))
+
+    def _is_stale(self, transaction: Transaction, trouble: Trouble, *, reused: bool) -> bool:
+        """Tell whether the connection, not the host, kept the message from being taken."""
+        if not transaction.lost:
             return False
         silent = trouble.kind in (ConnectionLost, ReplyTimeout) and not trouble.reply
-        if silent and transaction.answered and self._session.extensions.pipelining:
+        if silent and transaction.answered == 1 and self._session.extensions.pipelining:
             # Some hosts offer PIPELINING and then drop what follows the first command.
             self._connector.learn("pipelining broken")
             return True
         return reused and trouble.kind is ConnectionLost
 
-    def _raise_stale(self, envelope: Envelope, outcomes: dict[int, Outcome]) -> None:
-        trouble = self._session.trouble("MAIL")
-        positions = range(len(envelope.recipients))
-        raise Stale(Report(tuple(outcomes.get(i, trouble) for i in positions)))
-
-    def _raise_cancelled(self, report: Report) -> None:
+    def _unsaid(self) -> Outcome:
+        """Return what becomes of recipients of whom the host was never told."""
         trouble = self._session.channel.trouble
-        if trouble is not None and trouble.kind is AttemptCancelled:
-            worst = max(report, key=lambda outcome: outcome.ambiguous)
-            if worst.ambiguous or worst.reply.enhanced == "4.3.2":
-                raise AttemptCancelled(worst)
+        fault, why = "deferred", "the host takes no more transactions over this connection"
+        if trouble is not None:
+            fault, why = trouble.kind.fault, trouble.detail
+        return fault_outcome(fault, why, command="MAIL", host=self._session.host)
 
     async def _reset(self, wait: float) -> None:
         """Bring the session to rest; a host that will not is not used again."""
@@ -167,16 +207,18 @@ class Connection:
         if replies and not replies[0].startswith(b"250"):
             self._session.channel.close()
 
+    # Between messages
+
     def _worn(self) -> bool:
-        most = min(self._options.limits.uses, self._session.extensions.messages or 1 << 30)
         age = self._clock.seconds() - self._born
-        return self.uses >= most or age >= self._options.timeouts.age
+        old = age >= self._options.timeouts.age
+        return old or self.uses >= self._options.limits.uses or self._spent()
 
     def _rest(self, *, dirty: bool) -> None:
         """Become ready for the next message, or end."""
         if self._state is _State.CLOSED:
             return
-        if self._retiring or self._worn() or self._session.channel.trouble:
+        if self._retiring or self._worn():
             self._state = _State.IDLE
             self.retire()
         elif dirty:
@@ -184,8 +226,13 @@ class Connection:
             tidying.addCallback(lambda _: self._rest(dirty=False))
         else:
             self._state, self._since = _State.IDLE, self._clock.seconds()
-            self._idle.set(self._options.timeouts.idle)
+            self._await_use()
             self.on_change()
+
+    def _await_use(self) -> None:
+        """Retire when unused for too long, or too old for use: nobody must wait for such a one."""
+        until_old = self._born + self._options.timeouts.age - self._clock.seconds()
+        self._idle.set(min(self._options.timeouts.idle, until_old))
 
     def _ended(self) -> None:
         self._state = _State.CLOSED

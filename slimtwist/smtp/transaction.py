@@ -38,8 +38,8 @@ class Transaction:
         5321 4.5.3.1.10).
     @ivar open: whether the host may still think of this transaction, so that RSET is due.
     @ivar lost: whether the connection broke before the host waited for a message.
-    @ivar begun: whether anything of the message itself may have been sent.
     @ivar answered: how many of the commands before the message got a reply.
+    @ivar unheard: positions of which the host has said nothing that decides.
     """
 
     _log = Logger()
@@ -58,8 +58,8 @@ class Transaction:
         self.postponed: list[int] = []
         self.open = False
         self.lost = False
-        self.begun = False
         self.answered = 0
+        self.unheard: list[int] = []
 
     async def run(self) -> None:
         """Make the transaction."""
@@ -121,7 +121,7 @@ class Transaction:
         """Note what was decided for whom; return whether the host waits for a message."""
         trouble = self._channel.trouble
         if trouble is not None and trouble.kind is ProtocolViolation:
-            self._decide(self._positions, self._session.trouble(self._command(len(replies))))
+            self._give_up(self._positions, self._command(len(replies)))
             return False
         data = replies[-1] if len(replies) == len(self._positions) + 2 else b""
         if wrong := next(_wrong(replies[: len(self._positions) + 1], data), None):
@@ -129,6 +129,7 @@ class Transaction:
             self._decide(self._positions, self._session.violation(command, wrong[1]))
             return False
         self._judge_each(replies, data)
+        self.lost |= any(reply.startswith(b"421") for reply in replies)
         return self._channel.trouble is None and data.startswith(b"354")
 
     def _judge_each(self, replies: list[bytes], data: bytes) -> None:
@@ -159,7 +160,7 @@ class Transaction:
         rest = [each for each in waiting if each not in self.outcomes]
         if rest:
             self.lost = True
-            self._decide(rest, self._session.trouble(self._command(answered)))
+            self._give_up(rest, self._command(answered))
 
     def _command(self, answered: int) -> str:
         """Return the first command that was not answered."""
@@ -168,11 +169,10 @@ class Transaction:
     # The message
 
     async def _message(self, content: Content) -> None:
-        self.begun = True
         try:
             await self._channel.send_body(_stuffed(content))
         except Broken:
-            self._decide(self._accepted, self._session.trouble("DATA"))
+            self._give_up(self._accepted, "DATA")
         except Exception as error:  # noqa: BLE001 - a content may be anybody's file
             # The host must never see the end of what could not be read to its end.
             self._channel.close()
@@ -201,7 +201,7 @@ class Transaction:
                 self._decide(accepted[place:], outcome)
                 return
         if rest := accepted[len(replies) :]:
-            self._decide(rest, session.trouble("end of data", ambiguous=True))
+            self._give_up(rest, "end of data", ambiguous=True)
 
     # How it is noted
 
@@ -209,8 +209,11 @@ class Transaction:
         return Outcome.of(reply, host=self._session.host, command=command, tls=self._session.tls)
 
     def _refuse(self, positions: Iterable[int], command: str, reply: bytes) -> None:
-        self.lost |= reply.startswith(b"421")
         self._decide(positions, self._session.refusal(command, reply))
+
+    def _give_up(self, positions: Sequence[int], command: str, *, ambiguous: bool = False) -> None:
+        self.unheard += positions
+        self._decide(positions, self._session.trouble(command, ambiguous=ambiguous))
 
     def _fault(self, error: Exception, command: str) -> None:
         self._log.failure("message {id} cannot be sent", id=self._envelope.id)
