@@ -33,6 +33,7 @@ from slimtwist.testing import (
     Wait,
 )
 from slimtwist.testing.smarthost import FakeSmarthost
+from slimtwist.testing.steps import Step
 from tests.smtp.talks import USUAL, Talk, envelope, group, hello, many
 from tests.smtp.test_transaction import told
 
@@ -350,7 +351,7 @@ class StaleTests(SynchronousTestCase):
             "S: 354 go",
             Body(),
         ]
-        hi: list[Any] = [*hello(*USUAL, verb="LHLO"), *TAKEN]
+        hi: list[str | Step] = [*hello(*USUAL, verb="LHLO"), *TAKEN]
         peer = ScriptedPeer([*hi, *script, "S: 250 taken", "S: 421 4.3.2 bye", Close()])
         kept = Kept(peer, lmtp=True)
         kept.deliver()
