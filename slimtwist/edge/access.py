@@ -10,7 +10,6 @@ Sources: RFC 5321 7.1 and 7.9, RFC 2505 2.1 (relaying), RFC 5321 4.5.1 (postmast
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -25,10 +24,10 @@ from ipaddress import (
 )
 from typing import Final, Protocol, Self
 
-import idna
 from twisted.internet.defer import Deferred
 
 from slimtwist.address import Address, Recipient
+from slimtwist.domains import DomainTable
 from slimtwist.edge.replies import RELAY_DENIED
 from slimtwist.envelope import Client
 from slimtwist.reply import Reply
@@ -41,7 +40,6 @@ LOOPBACK: Final[tuple[Network, ...]] = (IPv4Network("127.0.0.0/8"), IPv6Network(
 #: Networks wider than these hold strangers; unique local addresses (RFC 4193) hold none.
 _WIDEST: Final = {4: 8, 6: 16}
 _UNIQUE_LOCAL: Final = IPv6Network("fc00::/7")
-_DOMAIN: Final = re.compile(r"(?:(?!-)[-_0-9a-z]{1,63}(?<!-)(?:\.(?!\Z)|\Z))+\Z|\[[!-Z^-~]+\]\Z")
 
 
 class IAccessPolicy(Protocol):
@@ -56,17 +54,17 @@ class IAccessPolicy(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Access:
     """The policy of an ordinary relay.
 
     @ivar relay_from: networks whose clients may send to anywhere.
-    @ivar accept: domains that anybody may send to, folded; C{.example.com} stands for all below it.
+    @ivar accept: domains that anybody may send to.
     @ivar relay_from_unix: whether clients of UNIX sockets may send to anywhere.
     """
 
     relay_from: tuple[Network, ...] = LOOPBACK
-    accept: frozenset[str] = field(default_factory=frozenset)
+    accept: DomainTable[bool] = field(default_factory=DomainTable)
     relay_from_unix: bool = True
 
     @classmethod
@@ -78,7 +76,9 @@ class Access:
         @param accept: domains; C{*.example.com} for all below one.
         @raise ValueError: one of them is malformed; the text names it.
         """
-        domains = frozenset(_domain(each) for each in accept)
+        domains: DomainTable[bool] = DomainTable()
+        for pattern in accept:
+            _put(domains, pattern)
         if relay_from is None:
             return cls(accept=domains)
         texts = list(relay_from)
@@ -93,21 +93,13 @@ class Access:
             return self.relay_from_unix
         return _within(client.ip, self.relay_from)
 
-    def accepts(self, domain: str) -> bool:
-        """Tell whether anybody may send to a domain."""
-        domain = fold(domain)
-        if domain in self.accept:
-            return True
-        labels = domain.split(".")
-        return any("." + ".".join(labels[i:]) in self.accept for i in range(1, len(labels)))
-
     def refusal(self, client: Client, sender: Address, recipient: Recipient) -> Reply | None:
         """Return why a recipient is not taken. See L{IAccessPolicy.refusal}."""
         if self.may_relay(client):
             return None
         domain = recipient.address.domain
         # Whoever takes mail for somebody takes it for the bare postmaster (RFC 5321 4.5.1).
-        if self.accepts(domain) if domain else self.accept:
+        if self.accept.get(domain) if domain else self.accept:
             return None
         return RELAY_DENIED
 
@@ -128,16 +120,6 @@ def open_relay(access: Access) -> str | None:
     return None
 
 
-def fold(domain: str) -> str:
-    """Return the form in which domains are compared: lower-case A-labels where there are any."""
-    if domain.isascii():
-        return domain.lower()
-    try:
-        return idna.encode(domain, uts46=True).decode("ascii")
-    except idna.IDNAError:
-        return domain.casefold()
-
-
 @lru_cache(maxsize=1024)
 def _within(ip: str, networks: tuple[Network, ...]) -> bool:
     address = ip_address(ip)
@@ -155,9 +137,8 @@ def _network(text: str) -> Network:
         raise ValueError(f"relay-from {text!r}: {error}") from error
 
 
-def _domain(text: str) -> str:
-    below = text.startswith("*.")
-    folded = fold(text.removeprefix("*."))
-    if not _DOMAIN.match(folded):
-        raise ValueError(f"accept {text!r} is not a domain, nor '*.' and a domain")
-    return f".{folded}" if below else folded
+def _put(domains: DomainTable[bool], pattern: str) -> None:
+    try:
+        domains.put(pattern, value=True)
+    except ValueError as error:
+        raise ValueError(f"accept {error}") from error  # the text begins with the pattern

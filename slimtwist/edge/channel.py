@@ -22,8 +22,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from slimtwist.deadline import Deadline
 from slimtwist.edge.body import Receiver
-from slimtwist.edge.deadline import Deadline
 from slimtwist.edge.lines import CommandReader
 from slimtwist.edge.peer import Certificate, ServerTransport
 from slimtwist.edge.replies import BROKEN, TIMED_OUT
@@ -211,8 +211,8 @@ class Channel(Protocol):
             self._log.debug("a client was lost: {why}", why=reason.getErrorMessage())
         self._closing = True
         self._leave()
-        self._command.cancel()
-        self._transaction.cancel()
+        self._command.close()
+        self._transaction.close()
         self._ended(self)
 
     def pauseProducing(self) -> None:
@@ -278,7 +278,7 @@ class Channel(Protocol):
             return
         self._closing = self._gone = True
         self.flush()
-        self._transaction.cancel()
+        self._transaction.close()
         # A client that does not read its last reply is not waited for.
         self._command.set(self._timeouts.quit)
         self.transport.unregisterProducer()

@@ -6,7 +6,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from slimtwist.address import Address, Recipient
-from slimtwist.edge.access import Access, fold, open_relay
+from slimtwist.edge.access import Access, open_relay
 from slimtwist.edge.replies import RELAY_DENIED
 from slimtwist.envelope import Client
 
@@ -77,8 +77,7 @@ class Accepting(SynchronousTestCase):
             self.assertFalse(denied(self.access, name), name)
 
     def test_no_such_label(self) -> None:
-        """What IDNA knows nothing of is compared as it is, and welcome nowhere."""
-        self.assertEqual(fold("É\N{SNOWMAN}.example"), "é\N{SNOWMAN}.example")
+        """What IDNA knows nothing of is welcome nowhere."""
         self.assertTrue(denied(self.access, "x@\N{SNOWMAN}.example"))
 
     def test_postmaster(self) -> None:

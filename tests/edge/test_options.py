@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from slimtwist.edge.access import Access
+from slimtwist.edge.access import LOOPBACK, Access
 from slimtwist.edge.options import EdgeOptions
 from slimtwist.limits import Limits, Timeouts
 
@@ -18,7 +18,9 @@ class Options(SynchronousTestCase):
     def test_defaults(self) -> None:
         """By default an edge relays for this host only, and rejects bare newlines (ING-27)."""
         options = EdgeOptions()
-        self.assertEqual(options.access, Access())
+        assert isinstance(options.access, Access)
+        self.assertEqual(options.access.relay_from, LOOPBACK)
+        self.assertFalse(options.access.accept)
         self.assertEqual((options.limits, options.timeouts), (Limits(), Timeouts()))
         self.assertEqual((options.lmtp, options.trace), (False, True))
         self.assertEqual(options.bare_newline, "reject")
