@@ -345,12 +345,8 @@ class StaleTests(SynchronousTestCase):
 
     def test_lmtp_goodbye(self) -> None:
         """After one recipient of an LMTP message was delivered, there is no second try (L4)."""
-        script = [
-            *group("r0@example.net", "r1@example.net"),
-            *["S: 250 ok"] * 3,
-            "S: 354 go",
-            Body(),
-        ]
+        script: list[str | Step] = [*group("r0@example.net", "r1@example.net")]
+        script += [*["S: 250 ok"] * 3, "S: 354 go", Body()]
         hi: list[str | Step] = [*hello(*USUAL, verb="LHLO"), *TAKEN]
         peer = ScriptedPeer([*hi, *script, "S: 250 taken", "S: 421 4.3.2 bye", Close()])
         kept = Kept(peer, lmtp=True)
