@@ -88,6 +88,11 @@ class SettleCase(SynchronousTestCase):
         self.clock = MemoryReactor()
         self.reports: list[Report] = []
 
+    def tearDown(self) -> None:
+        """A Failure that nobody has looked at is logged when it is collected."""
+        gc.collect()
+        self.assertEqual([], self.flushLoggedErrors())
+
     def settle(self, attempt: Callable[[], object], deadline: float = DEADLINE) -> Deferred[Report]:
         """Settle an attempt; what comes of it is in C{reports}."""
         settled = settle(self.clock, Relay(attempt), ENVELOPE, 3, deadline)
@@ -96,7 +101,6 @@ class SettleCase(SynchronousTestCase):
 
     def check(self, report: Report, *logged: type[Exception]) -> None:
         """This is the only report, it came of its own, and nothing is left behind (L3)."""
-        gc.collect()  # a Failure that nobody has looked at is logged when it is collected
         self.assertEqual([report], self.reports)
         self.assertEqual([], self.clock.getDelayedCalls())
         self.assertEqual(list(logged), [each.type for each in self.flushLoggedErrors()])
