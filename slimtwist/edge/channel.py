@@ -200,7 +200,7 @@ class Channel(Protocol):
             self._receive = None
             data = rest
         self._input.feed(data)
-        if self._wake is not None:
+        if self._wake is not None and not self._blocked:
             self._resume()
         elif len(self._input) > self._limits.unsent:
             self._pause()
@@ -216,15 +216,15 @@ class Channel(Protocol):
         self._ended(self)
 
     def pauseProducing(self) -> None:
-        """Send no more replies, and read no more commands: the client does not take the replies."""
+        """Look at no more commands: the client does not take the replies, or TLS is not ready.
+
+        What comes is read all the same, up to a bound: a handshake is among it.
+        """
         self._blocked = True
-        self._pause()
 
     def resumeProducing(self) -> None:
         """Go on."""
         self._blocked = False
-        if len(self._input) <= self._limits.unsent:
-            self._unpause()
         if self._wake is not None and self._receive is None:
             self._resume()
 
@@ -238,7 +238,9 @@ class Channel(Protocol):
         self.flush()
         self._check_presence()
         self._wake = Deferred()
-        self._unpause()
+        if self._paused and (self._receive is not None or not self._blocked):
+            self._paused = False
+            self.transport.resumeProducing()
         await self._wake
 
     def _resume(self) -> None:
@@ -250,11 +252,6 @@ class Channel(Protocol):
         if not self._paused and not self._closing:
             self._paused = True
             self.transport.pauseProducing()
-
-    def _unpause(self) -> None:
-        if self._paused and not self._blocked and not self._closing:
-            self._paused = False
-            self.transport.resumeProducing()
 
     def _check_presence(self) -> None:
         if self._gone:

@@ -11,6 +11,7 @@ from twisted.internet.ssl import CertificateOptions
 from slimtwist.edge.channel import Channel
 from slimtwist.edge.options import EdgeOptions
 from slimtwist.limits import Limits, Timeouts
+from tests.edge.test_session import SlowPolicy
 from tests.edge.world import EdgeTestCase, Visitor
 
 READY = b"EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n"
@@ -329,6 +330,22 @@ class Unread(EdgeTestCase):
             self.reactor.flush()
             self.assertEqual(visitor.replies()[-1], "250 2.0.0 taken")
             self.assertTrue(self.hop.messages[-1].endswith(b"+0000\r\n" + b"x\r\n" * 10_000))
+
+    def test_body_behind_a_judgement(self) -> None:
+        """A body that was held up before, by something else, is not held up for ever."""
+        policy = SlowPolicy()
+        self.edge(EdgeOptions(access=policy, limits=Limits(unsent=20)))
+        visitor = self.visit()
+        self.say(visitor, READY)
+        wire = self.reactor.network.wires[-1]
+        wire.down.window = 0
+        visitor.transport.write(b"DATA\r\n" + b"x\r\n" * 1000 + b".\r\n")
+        self.reactor.flush()
+        policy.waiting.pop().callback(None)
+        self.reactor.flush()
+        wire.down.window = 65536
+        self.reactor.flush()
+        self.assertEqual(visitor.replies()[-1], "250 2.0.0 taken")
 
     def test_after_the_last_reply(self) -> None:
         """Who was cut off in TLS, and does not read, is not listened to any more."""

@@ -3,13 +3,29 @@
 
 from __future__ import annotations
 
+import smtplib
+import socket
+import ssl
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
 from twisted.internet.ssl import CertificateOptions
+from twisted.internet.threads import deferToThread
+from twisted.python.filepath import FilePath
+from twisted.trial.unittest import TestCase
 
 from slimtwist.edge.auth import portal
 from slimtwist.edge.options import EdgeOptions
+from slimtwist.edge.smtp import SmtpEdgeFactory
 from slimtwist.limits import Limits, Timeouts
-from tests.edge.world import STRANGER, EdgeTestCase, Visitor
+from slimtwist.queue.direct import DirectQueue
+from slimtwist.runtime import Runtime
+from tests.edge.world import STRANGER, EdgeTestCase, NextHop, Visitor
+from tests.smtp.certificates import issue
 
 OTHER = "203.0.113.8"
 READY = b"EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n"
@@ -216,3 +232,120 @@ class Stopping(EdgeTestCase):
         self.reactor.advance(65)
         self.assertEqual(done, [None])
         self.assertEqual(self.reactor.leftovers().timers, ())
+
+
+class Strangers(TestCase):
+    """Python's own client, over real sockets and with real TLS."""
+
+    def setUp(self) -> None:
+        """Have a certificate and a user."""
+        self.authority = issue(common_name="authority", authority=True)
+        self.certificate = issue("localhost", issuer=self.authority).identity.options()
+        users = InMemoryUsernamePasswordDatabaseDontUse(joe=b"secret")
+        self.options = EdgeOptions(certificate=self.certificate, portal=portal([users]))
+        self.hop = NextHop()
+
+    def serve(self, endpoint: str, options: EdgeOptions) -> Any:  # noqa: ANN401 - a port of any kind
+        """Let an edge listen, until the test is over; return where."""
+        runtime = Runtime(reactor, hostname="relay.example")
+        queue = DirectQueue(runtime, self.hop, timeouts=options.timeouts)
+        factory = SmtpEdgeFactory(runtime, queue, options)
+        port = self.successResultOf(serverFromString(reactor, endpoint).listen(factory))
+
+        async def stop() -> None:
+            await port.stopListening()
+            await factory.stop()
+            await queue.stop()
+
+        self.addCleanup(lambda: Deferred.fromCoroutine(stop()))
+        return port.getHost()
+
+    def context(self) -> ssl.SSLContext:
+        """Return what trusts the edge's certificate."""
+        pem = self.authority.certificate.public_bytes(Encoding.PEM).decode()
+        return ssl.create_default_context(cadata=pem)
+
+    def send(self, client: smtplib.SMTP) -> dict[str, tuple[int, bytes]]:
+        """Send a message to two, and return who was refused."""
+        with client:
+            client.login("joe", "secret")
+            return client.sendmail("a@b", ["c@d", "e@f"], b"Subject: x\r\n\r\n.x\r\n")
+
+    def check(self, refused: dict[str, tuple[int, bytes]], word: bytes) -> None:
+        """Check that one of two recipients was served, in TLS."""
+        self.assertEqual([code for code, _ in refused.values()], [452])
+        self.assertTrue(self.hop.messages[0].endswith(b"\r\nSubject: x\r\n\r\n.x\r\n"))
+        self.assertIn(b" with %b id " % word, self.hop.messages[0])
+        client = self.hop.envelopes[0].client
+        self.assertEqual((client.ip, client.auth), ("127.0.0.1", "joe"))
+        self.assertRegex(client.tls or "", r"\ATLSv1\.[23] [-_A-Z0-9]+\Z")
+
+    async def test_starttls(self) -> None:
+        """STARTTLS and AUTH as another program does them."""
+        port = self.serve("tcp:0:interface=127.0.0.1", self.options).port
+
+        def talk() -> dict[str, tuple[int, bytes]]:
+            client = smtplib.SMTP("localhost", port, timeout=10)
+            client.starttls(context=self.context())
+            return self.send(client)
+
+        self.check(await deferToThread(talk), b"ESMTPSA")
+
+    async def test_implicit_tls(self) -> None:
+        """TLS from the first octet on, by an endpoint of Twisted's (RFC 8314)."""
+        pem = FilePath(self.mktemp())
+        pem.setContent(issue("localhost", issuer=self.authority).pem)
+        port = self.serve(f"ssl:0:privateKey={pem.path}:interface=127.0.0.1", self.options).port
+
+        def talk() -> dict[str, tuple[int, bytes]]:
+            return self.send(
+                smtplib.SMTP_SSL("localhost", port, timeout=10, context=self.context())
+            )
+
+        self.check(await deferToThread(talk), b"ESMTPSA")
+
+    async def test_injection(self) -> None:
+        """What came in the clear behind STARTTLS is never taken for TLS (TLS-04)."""
+        port = self.serve("tcp:0:interface=127.0.0.1", self.options).port
+
+        def talk() -> bytes:
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+                plain.sendall(b"EHLO x\r\nSTARTTLS\r\nMAIL FROM:<a@b>\r\n")
+                heard = b""
+                while octets := plain.recv(4096):
+                    heard += octets
+                return heard
+
+        heard = await deferToThread(talk)
+        self.assertEqual(heard.splitlines()[-1], b"503 5.5.1 nothing may follow STARTTLS")
+
+    async def test_lmtp(self) -> None:
+        """LMTP over a UNIX socket, with a reply for each recipient (RFC 2033)."""
+        path = FilePath(self.mktemp()).path
+        self.serve(f"unix:{path}", EdgeOptions(lmtp=True))
+        self.hop.answers = ["250 2.1.5 yes", "550 5.1.1 no"]
+
+        def talk() -> list[bytes]:
+            with smtplib.LMTP(path) as client:
+                client.ehlo_or_helo_if_needed()
+                client.mail("a@b")
+                client.rcpt("c@d")
+                client.rcpt("e@f")
+                _, first = client.data("x\r\n")
+                return [first, client.getreply()[1]]
+
+        self.assertEqual(await deferToThread(talk), [b"2.1.5 yes", b"5.1.1 no"])
+        self.assertTrue(self.hop.messages[0].startswith(b"Received: from "))
+
+    async def test_proxy(self) -> None:
+        """Behind a proxy the client is who the proxy says it is (ING-22, ING-27)."""
+        port = self.serve("haproxy:tcp:0:interface=127.0.0.1", EdgeOptions()).port
+
+        def talk() -> list[bytes]:
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+                plain.sendall(b"PROXY TCP4 203.0.113.7 192.0.2.1 5 25\r\n")
+                plain.sendall(b"EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nQUIT\r\n")
+                with plain.makefile("rb") as replies:
+                    return [line[:9] for line in replies]
+
+        self.assertEqual((await deferToThread(talk))[-2:], [b"550 5.7.1", b"221 2.0.0"])
