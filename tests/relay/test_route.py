@@ -15,9 +15,13 @@ from slimtwist.errors import AttemptCancelled, TransientRelayError, fault_outcom
 from slimtwist.interfaces import IRelay
 from slimtwist.outcome import Outcome, Report
 from slimtwist.relay.route import RouteRelay
+from slimtwist.relay.smtp.static import StaticSmtpRelay
 from slimtwist.reply import Reply
 from slimtwist.runtime import Runtime
-from slimtwist.testing import MemoryReactor
+from slimtwist.testing import FakeSmarthost, MemoryReactor
+from slimtwist.testing.answers import Rule
+from slimtwist.testing.contract import RelayContract
+from slimtwist.testing.drivers import Driver, MemoryDriver
 
 TAKEN = "250 2.0.0 taken"
 
@@ -209,8 +213,34 @@ class CancelTests(RouteTestCase):
         self.assertEqual(codes, ["4.3.2", "2.0.0"])
 
 
+class RouteContractTests(RelayContract, SynchronousTestCase):
+    """It does what every relay must, with recipients on three ways."""
+
+    recipients = ("one@a.example", "two@sub.b.example", "three@c.example")
+    refused = "nobody@c.example"
+
+    def build(self) -> tuple[IRelay, Driver]:
+        """Return a relay with three smart hosts behind it."""
+        reactor = MemoryReactor()
+        runtime = Runtime(reactor)
+        for host in ("a", "b", "c"):
+            answers: dict[str, Rule] = {"RCPT": {"nobody@c.example": "550 5.1.1 unknown"}}
+            reactor.add_host(f"mx.{host}.example", FakeSmarthost(answers))
+        a, b, c = (StaticSmtpRelay(f"mx.{host}.example", runtime=runtime) for host in "abc")
+        relay = RouteRelay({"a.example": a, "*.b.example": b}, c, runtime=runtime)
+        return relay, MemoryDriver(reactor)
+
+
 class StopTests(RouteTestCase):
     """The end of all ways."""
+
+    def test_refused(self) -> None:
+        """Once it is stopped it takes nothing, and loses nothing (L2)."""
+        relay = self.relay()
+        relay.stop()
+        attempt = relay.attempt(message("x@a.example", "x@c.example"), 0)
+        self.failureResultOf(attempt, TransientRelayError)
+        self.assertEqual((self.a.asked, self.other.asked), ([], []))
 
     def test_stop(self) -> None:
         """It has stopped when all its relays have; one that serves twice is stopped once."""
