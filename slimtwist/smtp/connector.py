@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from typing import Final, cast
 
@@ -109,6 +110,7 @@ class Connector:
         self._source = source
         self._endpoint_creator = endpoint_creator
         self._resolve = resolve
+        self._unready: set[Channel] = set()
         if options.policy.mode is not TlsMode.NONE:
             options.policy.creator(place.host)
 
@@ -144,6 +146,11 @@ class Connector:
                 if not left or not _may_try_next(error):
                     raise
 
+    def abandon(self) -> None:
+        """End what is left of connections that never became ready: some still say goodbye."""
+        for channel in list(self._unready):
+            channel.transport.abortConnection()
+
     def learn(self, lesson: str) -> None:
         """Remember a lesson of L{slimtwist.destinations.LESSONS} about the host."""
         self._destinations.learn(str(self.place), lesson)
@@ -169,11 +176,14 @@ class Connector:
 
     async def _session(self, channel: Channel, policy: TlsPolicy) -> Session:
         session = Session(channel, self._label(channel), self.options)
+        self._unready.add(channel)
+        channel.on_close = partial(self._unready.discard, channel)
         try:
             await session.begin(self.place.host, policy, lambda: fresh_nonce(self._runtime.random))
         except BaseException:
             channel.close()
             raise
+        self._unready.discard(channel)
         return session
 
     async def _connect(self, addresses: Sequence[str]) -> tuple[str, Channel]:

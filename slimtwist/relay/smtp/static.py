@@ -112,7 +112,7 @@ class StaticSmtpRelay:
 
     def stop(self) -> Deferred[None]:
         """Refuse new attempts, let running ones end. See L{IRelay.stop}."""
-        return self._pool.stop()
+        return self._pool.stop().addCallback(lambda _: self._connector.abandon())
 
     def __repr__(self) -> str:
         """Tell the host and what goes on, for operators."""
