@@ -25,7 +25,6 @@ from slimtwist.queue.direct import DirectQueue
 from slimtwist.relay.route import RouteRelay
 from slimtwist.runtime import Runtime
 from slimtwist.service import Listener, RelayService
-from slimtwist.settings import Settings
 from slimtwist.smtp.pem import server_options
 
 _ONE_RECIPIENT: Final = (
@@ -40,10 +39,10 @@ def assemble(choices: Choices, runtime: Runtime) -> RelayService:
     @param runtime: clock and network, and the host's name where no other is chosen.
     @raise ValueError: something is wrong; the text names the option and says how to mend it.
     """
-    settings = _settings(choices, runtime)
-    queue = _queue(choices, settings)
-    listeners = _listeners(choices, settings, _edge_options(choices, settings))
-    return RelayService(settings, queue, listeners, "\n".join(_about(choices, queue)))
+    runtime = _chosen(choices, runtime)
+    queue = _queue(choices, runtime)
+    listeners = _listeners(choices, runtime, _edge_options(choices, runtime))
+    return RelayService(runtime, queue, listeners, "\n".join(_about(choices, queue)))
 
 
 @contextmanager
@@ -54,15 +53,14 @@ def _blaming(option: str) -> Iterator[None]:
         raise ValueError(f"{option}: {error}") from error
 
 
-def _settings(choices: Choices, runtime: Runtime) -> Settings:
+def _chosen(choices: Choices, runtime: Runtime) -> Runtime:
     with _blaming("--limit"):
         limits = Limits().changed(_pairs(choices.limit))
     with _blaming("--timeout"):
         timeouts = Timeouts().changed(_pairs(choices.timeout))
     with _blaming("--hostname"):
-        hostname = choices.hostname or runtime.hostname
-        settings = replace(Settings.of(runtime), hostname=hostname)
-    return replace(settings, limits=limits, timeouts=timeouts)
+        runtime = replace(runtime, hostname=choices.hostname or runtime.hostname)
+    return replace(runtime, limits=limits, timeouts=timeouts)
 
 
 def _pairs(texts: Sequence[str]) -> dict[str, str]:
@@ -77,26 +75,26 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def _queue(choices: Choices, settings: Settings) -> IQueue:
+def _queue(choices: Choices, runtime: Runtime) -> IQueue:
     if choices.queue != "direct:":
         raise ValueError(f"--queue: there is no queue {choices.queue!r}; write direct:")
     name = "route" if choices.route else choices.relay
     return DirectQueue(
-        settings,
-        _relay(choices, settings),
-        limits=settings.limits,
-        timeouts=settings.timeouts,
+        runtime,
+        _relay(choices, runtime),
+        limits=runtime.limits,
+        timeouts=runtime.timeouts,
         name=name,
     )
 
 
-def _relay(choices: Choices, settings: Settings) -> IRelay:
+def _relay(choices: Choices, runtime: Runtime) -> IRelay:
     # Equal descriptions mean one relay, and so one pool.
     built: dict[str, IRelay] = {}
 
     def build(description: str) -> IRelay:
         if description not in built:
-            built[description] = settings.relay(description)
+            built[description] = runtime.relay(description)
         return built[description]
 
     with _blaming("--relay"):
@@ -108,8 +106,8 @@ def _relay(choices: Choices, settings: Settings) -> IRelay:
             if domain in routes:
                 raise ValueError(f"{domain!r} has a route already")
             routes[domain] = build(description)
-            RouteRelay(routes, default, runtime=settings)  # says what is wrong with the domain
-    return RouteRelay(routes, default, runtime=settings) if routes else default
+            RouteRelay(routes, default, runtime=runtime)  # says what is wrong with the domain
+    return RouteRelay(routes, default, runtime=runtime) if routes else default
 
 
 def _route(text: str) -> tuple[str, str]:
@@ -120,15 +118,15 @@ def _route(text: str) -> tuple[str, str]:
     return star + a_label(domain.removeprefix("*.")), description
 
 
-def _edge_options(choices: Choices, settings: Settings) -> EdgeOptions:
+def _edge_options(choices: Choices, runtime: Runtime) -> EdgeOptions:
     with _blaming("--certificate"):
         certificate = None if choices.certificate is None else server_options(choices.certificate)
     access = _access(choices)
     with _blaming("--bare-newline"):
         return EdgeOptions(
             access=access,
-            limits=settings.limits,
-            timeouts=settings.timeouts,
+            limits=runtime.limits,
+            timeouts=runtime.timeouts,
             certificate=certificate,
             portal=portal(choices.checkers) if choices.checkers else None,
             bare_newline=cast("Literal['reject', 'normalize']", choices.bare_newline),
@@ -146,23 +144,20 @@ def _access(choices: Choices) -> Access:
     return access
 
 
-def _listeners(choices: Choices, settings: Settings, options: EdgeOptions) -> list[Listener]:
+def _listeners(choices: Choices, runtime: Runtime, options: EdgeOptions) -> list[Listener]:
     smtp = choices.smtp or ([] if choices.lmtp else [DEFAULT_LISTENER])
     tls = options.certificate is not None or any(map(may_have_tls, [*smtp, *choices.lmtp]))
     if choices.checkers and not tls:
         raise ValueError("--auth: passwords are taken under TLS only; add --certificate PEM")
     return [
-        *(_listener("--smtp", each, settings, options) for each in smtp),
-        *(
-            _listener("--lmtp", each, settings, replace(options, lmtp=True))
-            for each in choices.lmtp
-        ),
+        *(_listener("--smtp", each, runtime, options) for each in smtp),
+        *(_listener("--lmtp", each, runtime, replace(options, lmtp=True)) for each in choices.lmtp),
     ]
 
 
-def _listener(option: str, text: str, settings: Settings, options: EdgeOptions) -> Listener:
+def _listener(option: str, text: str, runtime: Runtime, options: EdgeOptions) -> Listener:
     with _blaming(f"{option} {text!r}"):
-        return Listener(server_endpoint(settings.reactor, text), options, text)
+        return Listener(server_endpoint(runtime.reactor, text), options, text)
 
 
 def _about(choices: Choices, queue: IQueue) -> Iterator[str]:

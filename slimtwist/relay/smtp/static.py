@@ -75,7 +75,7 @@ class StaticSmtpRelay:
             the C{IStreamClientEndpoint} to connect with.
         @param resolve: called with the host for each new connection; returns the addresses to try,
             in order.  C{None} for the reactor's resolver.
-        @param timeouts: how long each step may take.
+        @param timeouts: how long each step may take; C{None} for the runtime's.
         @param limits: how much is taken, and how often a connection is used.
         @param destinations: what is known of hosts, if it is shared with other relays.
         @param runtime: clock and network; C{None} for those of the process.
@@ -90,8 +90,8 @@ class StaticSmtpRelay:
             lmtp=self._lmtp,
             eight_bit=eight_bit,
             binary_encoder=binary_encoder,
-            timeouts=timeouts or Timeouts(),
-            limits=limits or Limits(),
+            timeouts=timeouts or runtime.timeouts,
+            limits=limits or runtime.limits,
         )
         self._clock = runtime.reactor
         self._connector = Connector(
