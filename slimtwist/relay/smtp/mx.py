@@ -83,8 +83,9 @@ class MxSmtpRelay:
         @raise ValueError: an argument is wrong.
         """
         runtime = runtime or default_runtime()
-        timeouts = timeouts or replace(Timeouts(), idle=_IDLE)
-        names = names or Names(runtime.reactor, _resolver(runtime), stale=stale)
+        timeouts = timeouts or replace(runtime.timeouts, idle=_IDLE)
+        if names is None:
+            names = Names(runtime.reactor, _resolver(runtime), stale=stale)
         networks = Networks(allow_networks, deny_networks)
         known_as = {runtime.hostname, *own} if port == _SMTP else ()
         self.clock = runtime.reactor
@@ -127,11 +128,10 @@ class MxSmtpRelay:
         if hop.forced:
             return None
 
-        async def addresses(host: str) -> list[str]:
-            found = await self.exchangers.addresses(host)
-            return [each for each in found if each not in hop.skipped]
+        async def only(_: str) -> tuple[str, ...]:
+            return hop.only
 
-        return addresses
+        return only if hop.only else self.exchangers.addresses
 
     async def route(self, domain: str) -> Route:
         """Return who takes mail for a domain. Raises L{RelayError} when nobody does."""
