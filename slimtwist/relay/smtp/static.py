@@ -135,4 +135,6 @@ class StaticLmtpRelay(StaticSmtpRelay):
         @param arguments: those of L{StaticSmtpRelay}.
         @raise ValueError: an argument is wrong, or two contradict each other.
         """
+        if port == 25 and arguments.get("unix") is None:
+            raise ValueError("port=25 is for SMTP; LMTP must never be spoken there (RFC 2033 5)")
         super().__init__(host, port, **arguments)
