@@ -70,7 +70,8 @@ class Place:
 
     def __str__(self) -> str:
         """Return host and port, for people."""
-        return self.unix or f"{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.unix or f"{host}:{self.port}"
 
 
 class Connector:

@@ -25,7 +25,7 @@ from slimtwist.smtp.session import Session
 from slimtwist.smtp.tls import TlsMode, TlsPolicy
 from slimtwist.testing import MemoryReactor, ScriptedPeer, StartTls
 from slimtwist.testing.script import Script
-from slimtwist.testing.steps import Step
+from slimtwist.testing.steps import Stage, Step
 
 HOST = "mx.example.com"
 WHERE = f"{HOST} [192.0.2.1]:25"
@@ -49,6 +49,22 @@ def ehlo(*keywords: str) -> list[str | Step]:
 def encoded(text: str) -> str:
     """Return a text in base64."""
     return b64encode(text.encode()).decode()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Take a line, and send what is made of it."""
+
+    make: Callable[[bytes], bytes]
+
+    def play(self, stage: Stage) -> bool:
+        """Answer if a line is there."""
+        line, found, rest = bytes(stage.inbox).partition(b"\r\n")
+        if found:
+            stage.inbox[:] = rest
+            stage.heard(line + found)
+            stage.send(self.make(line) + b"\r\n")
+        return bool(found)
 
 
 class World:
