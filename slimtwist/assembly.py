@@ -21,8 +21,10 @@ from slimtwist.edge.options import EdgeOptions
 from slimtwist.endpoints import is_local, may_have_tls, server_endpoint
 from slimtwist.interfaces import IQueue, IRelay
 from slimtwist.limits import Limits, Timeouts
+from slimtwist.nameservers import parse_server
 from slimtwist.queue.direct import DirectQueue
 from slimtwist.relay.route import RouteRelay
+from slimtwist.resolver import StubResolver
 from slimtwist.runtime import Runtime
 from slimtwist.service import Listener, RelayService
 from slimtwist.smtp.pem import server_options
@@ -60,6 +62,11 @@ def _chosen(choices: Choices, runtime: Runtime) -> Runtime:
         timeouts = Timeouts().changed(_pairs(choices.timeout))
     with _blaming("--hostname"):
         runtime = replace(runtime, hostname=choices.hostname or runtime.hostname)
+    if choices.resolver is not None:
+        with _blaming("--resolver"):
+            server = parse_server(choices.resolver)
+        resolver = StubResolver(runtime.reactor, runtime.random, lambda: [server])
+        runtime = replace(runtime, resolver=resolver)
     return replace(runtime, limits=limits, timeouts=timeouts)
 
 

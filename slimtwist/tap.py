@@ -36,8 +36,9 @@ class Options(usage.Options, AuthOptionMixin):
     supportedInterfaces = (IUsernamePassword, IUsernameHashedPassword)
 
     optParameters = [  # noqa: RUF012 - usage.Options wants it so
-        ["relay", "r", None, "Where mail goes: smtp:HOST, for instance."],
+        ["relay", "r", "mx:", "Where mail goes: smtp:HOST for a smart host, by default mx:."],
         ["queue", "q", "direct:", "What holds messages. direct: holds nothing."],
+        ["resolver", None, None, "The name server that is asked, HOST:PORT, if not resolv.conf's."],
         ["hostname", None, None, "What this host calls itself, if not by its own name."],
         ["certificate", None, None, "A PEM file with key and certificates, to offer STARTTLS."],
         ["bare-newline", None, "reject", "What to do about CR or LF alone: reject or normalize."],
@@ -101,10 +102,6 @@ class Options(usage.Options, AuthOptionMixin):
 
     def postOptions(self) -> None:
         """Build the service. Raises UsageError when it cannot be."""
-        if self["relay"] is None:
-            raise usage.UsageError(
-                "--relay is missing: say where mail goes, as in --relay smtp:smarthost.example.com"
-            )
         try:
             self.service = assemble(self._choices(), self._runtime or default_runtime())
         except ValueError as error:
@@ -112,7 +109,7 @@ class Options(usage.Options, AuthOptionMixin):
 
     def _choices(self) -> Choices:
         names = ["relay", "smtp", "lmtp", "route", "queue", "accept", "relay-from", "hostname"]
-        names += ["certificate", "limit", "timeout", "bare-newline"]
+        names += ["resolver", "certificate", "limit", "timeout", "bare-newline"]
         chosen: dict[str, Any] = {name.replace("-", "_"): self[name] for name in names}
         return Choices(**chosen, checkers=self["credCheckers"])
 

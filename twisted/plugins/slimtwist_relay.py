@@ -18,6 +18,7 @@ relay_service = ServiceMaker(
     "relay",
 )
 
+mx = RelayMaker("mx", "slimtwist.relay.plugins.parse_mx")
 smtp = RelayMaker("smtp", "slimtwist.relay.plugins.parse_smtp")
 lmtp = RelayMaker("lmtp", "slimtwist.relay.plugins.parse_lmtp")
 pipe = RelayMaker("pipe", "slimtwist.relay.programs.parse_pipe")
