@@ -52,7 +52,7 @@ from slimtwist.testing.contract import RelayContract
 from slimtwist.testing.drivers import Driver, MemoryDriver
 from slimtwist.testing.smarthost import FakeSmarthost
 from slimtwist.testing.steps import Step
-from tests.smtp.talks import HOST, TEXT, USUAL, envelope, hello, runtime, static
+from tests.smtp.talks import HOST, TEXT, USUAL, envelope, hello, listen, runtime, static
 from tests.smtp.test_transaction import told
 
 DELIVERED, DEFERRED, FAILED = Verdict.DELIVERED, Verdict.DEFERRED, Verdict.FAILED
@@ -79,7 +79,7 @@ class _Contract(RelayContract):
         refusal = {"nobody@example.org": "550 5.1.1 no such user"}
         lmtp = self.options.get("lmtp", False)
         host = FakeSmarthost({"RCPT": refusal}, self.keywords, lhlo=lmtp)
-        reactor.add_host(HOST, host)
+        listen(reactor, host, lmtp=lmtp)
         return static(reactor, **self.options), MemoryDriver(reactor)
 
 
@@ -124,7 +124,7 @@ class World:
         """Let the host listen."""
         self.reactor = MemoryReactor()
         self.host = host or FakeSmarthost(lhlo=options.get("lmtp", False))
-        self.reactor.add_host(HOST, self.host)
+        listen(self.reactor, self.host, lmtp=options.get("lmtp", False))
         self.relay = static(self.reactor, **options)
 
     def begin(self, message: Envelope | None = None) -> Deferred[Report]:
