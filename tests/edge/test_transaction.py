@@ -406,6 +406,20 @@ class FinalReplies(TransactionTestCase):
             self.hop.answers = [text]
             self.assertEqual(self.send(visitor)[-1], text)
 
+    def test_evil_reply(self) -> None:
+        """Whatever the next hop said, the client gets one legal reply (INJ-11)."""
+        evil = b"550-5.7.1 a\rb\x1b[2J\0\r\n550 \xe2\x80\xae" + b"x" * 100_000 + b"\xff"
+        reply = Reply.received(evil)
+        self.edge(queue=Spool(str(reply)))
+        visitor = self.met()
+        visitor.transport.write(MAIL + b"RCPT TO:<c@d>\r\nDATA\r\n.\r\n")
+        self.reactor.flush()
+        lines = bytes(visitor.octets).split(b"354 ")[1].split(b"\r\n")[1:-1]
+        self.assertGreater(len(lines), 2)
+        for line in lines:
+            self.assertRegex(line, rb"\A550[- ]5\.7\.1 [ -~]{0,500}\Z")
+        self.assertEqual([line[3:4] for line in lines], [b"-"] * (len(lines) - 1) + [b" "])
+
     def test_lmtp(self) -> None:
         """In LMTP each accepted recipient has a reply of his own, in order (LMTP-01, 04, 05)."""
         self.edge(EdgeOptions(lmtp=True, access=Access.parse(accept=["d"])))
