@@ -79,6 +79,7 @@ class Connector:
 
     @ivar place: where it is.
     @ivar options: how it is spoken to.
+    @ivar clock: measures its waits.
     """
 
     _log = Logger()
@@ -89,7 +90,6 @@ class Connector:
         place: Place,
         options: ClientOptions,
         destinations: Destinations,
-        *,
         source: SourceChooser = lambda _: None,
         endpoint_creator: EndpointCreator | None = None,
         resolve: AddressSource | None = None,
@@ -107,6 +107,7 @@ class Connector:
         self._runtime = runtime
         self.place = place
         self.options = options
+        self.clock = runtime.reactor
         self._destinations = destinations
         self._source = source
         self._endpoint_creator = endpoint_creator

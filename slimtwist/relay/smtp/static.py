@@ -93,18 +93,14 @@ class StaticSmtpRelay:
             timeouts=timeouts or runtime.timeouts,
             limits=limits or runtime.limits,
         )
-        self._clock = runtime.reactor
+        known = destinations or Destinations(runtime.reactor)
+        source = source_chooser(source_ips)
         self._connector = Connector(
-            runtime,
-            Place(host, port, unix),
-            options,
-            destinations or Destinations(runtime.reactor),
-            source=source_chooser(source_ips),
-            endpoint_creator=endpoint_creator,
-            resolve=resolve,
+            runtime, Place(host, port, unix), options, known, source, endpoint_creator, resolve
         )
-        size = options.limits.connections if pool_size is None else pool_size
-        self._pool = Pool(self._open, size)
+        self._pool = Pool(
+            self._open, options.limits.connections if pool_size is None else pool_size
+        )
 
     def attempt(self, envelope: Envelope, attempts: int) -> Deferred[Report]:
         """Hand a message to the host. See L{IRelay.attempt}."""
@@ -119,7 +115,7 @@ class StaticSmtpRelay:
         return f"<{type(self).__name__} {self._connector.place} {self._pool!r}>"
 
     async def _open(self) -> Connection:
-        return Connection(self._clock, await self._connector.open(), self._connector)
+        return Connection(self._connector.clock, await self._connector.open(), self._connector)
 
 
 class StaticLmtpRelay(StaticSmtpRelay):
