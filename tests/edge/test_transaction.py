@@ -469,6 +469,13 @@ class FinalReplies(TransactionTestCase):
             recipients = [b"x@y"] * len(replies)
             self.assertEqual(self.send(self.met(), *recipients)[-1], said)
 
+    def test_one_refusal(self) -> None:
+        """In SMTP a message for several that is refused here has one reply."""
+        limits = Limits(message=10)
+        self.edge(EdgeOptions(limits=limits), queue=Spool("250 2.0.0 queued"))
+        replies = self.send(self.met(), b"a@b", b"c@d", body=b"x" * 20 + b"\r\n")
+        self.assertEqual([r[:9] for r in replies[3:]], ["552 5.3.4"])
+
     def test_broken_queue(self) -> None:
         """A queue that raises, fails or says too little defers the message (OS-15, L3)."""
         for queue in (
