@@ -118,6 +118,10 @@ class _Datagrams(DatagramProtocol):
             self.answer.callback(message)
 
     def connectionRefused(self) -> None:
+        self.stopProtocol()
+
+    def stopProtocol(self) -> None:
+        # With epoll, Twisted takes a refusal for the end of the port and does not tell of it.
         if not self.answer.called:
             self.answer.errback(error.ConnectionRefusedError())
 

@@ -80,8 +80,11 @@ class DatagramPort:
             self._protocol.datagramReceived(octets, source)
 
     def _refused(self) -> None:
-        if self in self._reactor.ports:
+        """Tell of it in the way of poll(2) or, every other time, of epoll(7) in Twisted."""
+        if self in self._reactor.ports and self._number % 2:
             self._protocol.connectionRefused()
+        elif self in self._reactor.ports:
+            self._protocol.doStop()
 
     def getHost(self) -> IPv4Address:
         """Return where it is."""
@@ -90,6 +93,8 @@ class DatagramPort:
     def stopListening(self) -> None:
         """Close it."""
         self._reactor.ports.remove(self)
+        if self._protocol.transport is not None:
+            self._protocol.doStop()
 
 
 def reply(question: bytes, *records: dns.RRHeader, **header: Any) -> bytes:  # noqa: ANN401
