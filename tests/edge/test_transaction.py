@@ -4,85 +4,16 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
 
-from twisted.internet.defer import Deferred, fail, succeed
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from slimtwist.content import Content, ContentWriter
 from slimtwist.edge.access import Access
 from slimtwist.edge.options import EdgeOptions
-from slimtwist.envelope import Envelope
-from slimtwist.interfaces import IMessageSink, IQueue
+from slimtwist.interfaces import IQueue
 from slimtwist.limits import Limits
 from slimtwist.reply import Reply
-from tests.edge.world import STRANGER, EdgeTestCase, Visitor
-
-MAIL = b"MAIL FROM:<a@b>\r\n"
-
-
-class Sink(ContentWriter):
-    """A sink that knows how it ended."""
-
-    ends = ""
-
-    def finish(self) -> Content:
-        """Note it."""
-        self.ends += "finished "
-        return super().finish()
-
-    def abandon(self) -> None:
-        """Note it."""
-        self.ends += "abandoned "
-        super().abandon()
-
-
-@implementer(IQueue)
-class Spool:
-    """A queue that promises for all recipients at once, or is in trouble."""
-
-    single = False
-
-    def __init__(self, *replies: str, error: Exception | None = None) -> None:
-        self.replies = [Reply.parse(text) for text in replies]
-        self.error = error
-        self.sink_error: OSError | None = None
-        self.envelopes: list[Envelope] = []
-        self.sinks: list[Sink] = []
-
-    def sink(self) -> IMessageSink:
-        """Return a sink."""
-        if self.sink_error is not None:
-            raise self.sink_error
-        self.sinks.append(Sink())
-        return self.sinks[-1]
-
-    def submit(self, envelope: Envelope) -> Deferred[Sequence[Reply]]:
-        """Keep the message."""
-        self.envelopes.append(envelope)
-        if isinstance(self.error, ZeroDivisionError):
-            raise self.error
-        return succeed(self.replies) if self.error is None else fail(self.error)
-
-    def stop(self) -> Deferred[None]:
-        """Do nothing."""
-        return succeed(None)
-
-
-class TransactionTestCase(EdgeTestCase):
-    """Has a client that said hello."""
-
-    def met(self, ip: str = "127.0.0.1") -> Visitor:
-        """Return one."""
-        visitor = self.visit(ip)
-        self.say(visitor, b"LHLO x\r\n" if self.options.lmtp else b"EHLO x\r\n")
-        return visitor
-
-    def send(self, visitor: Visitor, *recipients: bytes, body: bytes = b"x\r\n") -> list[str]:
-        """Send a message, and return the replies from the first to RCPT on."""
-        said = MAIL + b"".join(b"RCPT TO:<%b>\r\n" % each for each in recipients or [b"c@d"])
-        return self.say(visitor, said + b"DATA\r\n" + body + b".\r\n")[1:]
+from tests.edge.spool import MAIL, Spool, TransactionTestCase
+from tests.edge.world import STRANGER
 
 
 class Recipients(TransactionTestCase):
@@ -304,90 +235,6 @@ class Messages(TransactionTestCase):
         self.assertEqual(self.send(visitor, body=b"x\n.\nMAIL\r.\r\ny\r\n")[-1][:9], "250 2.0.0")
         self.assertEqual(self.sent(self.hop.messages[0]), b"x\r\n.\r\nMAIL\r\n.\r\ny\r\n")
         self.assertEqual(self.codes(visitor, b"NOOP\r\n"), ["250 2.0.0"])
-
-
-class Chunks(TransactionTestCase):
-    """BDAT."""
-
-    def test_message(self) -> None:
-        """Chunks are put together as they are; only the last makes a message (RFC 3030, MSG-03)."""
-        self.edge()
-        visitor = self.met()
-        said = MAIL + b"RCPT TO:<c@d>\r\nBDAT 9\r\n.\r\n..\r\nabBDAT 3 LAST\r\n\r\n."
-        self.assertEqual(self.codes(visitor, said)[2:], ["250 2.0.0", "250 2.0.0"])
-        self.assertTrue(self.hop.messages[0].endswith(b"+0000\r\n.\r\n..\r\nab\r\n."))
-        self.assertEqual(len(self.hop.messages), 1)
-
-    def test_line_end_split(self) -> None:
-        """A line end may be split by chunks (SMI-20)."""
-        self.edge()
-        said = MAIL + b"RCPT TO:<c@d>\r\nBDAT 2\r\na\rBDAT 3\r\n\nb\rBDAT 1 LAST\r\n\n"
-        self.assertEqual(self.codes(self.met(), said)[-1], "250 2.0.0")
-        self.assertTrue(self.hop.messages[0].endswith(b"\r\na\r\nb\r\n"))
-
-    def test_bare(self) -> None:
-        """Bare newlines are 521 here too, at once (SMI-20)."""
-        self.edge()
-        for chunks in (b"BDAT 3\r\n\n.\n", b"BDAT 2\r\na\rBDAT 1\r\nb", b"BDAT 1 LAST\r\n\n"):
-            visitor = self.met()
-            codes = self.codes(visitor, MAIL + b"RCPT TO:<c@d>\r\n" + chunks)
-            self.assertEqual(codes[-1], "521 5.5.2")
-            self.assertIsNotNone(visitor.lost)
-
-    def test_bare_at_the_end(self) -> None:
-        """A CR at the end of the last chunk is alone (SMI-20)."""
-        self.edge()
-        codes = self.codes(self.met(), MAIL + b"RCPT TO:<c@d>\r\nBDAT 2 LAST\r\na\r")
-        self.assertEqual(codes[-1], "521 5.5.2")
-
-    def test_normalized(self) -> None:
-        """Normalized, they are line ends, also where chunks split them (SMI-20)."""
-        self.edge(EdgeOptions(bare_newline="normalize"))
-        said = MAIL + b"RCPT TO:<c@d>\r\nBDAT 3\r\n\na\rBDAT 4 LAST\r\n\n\rb\r"
-        self.assertEqual(self.codes(self.met(), said)[-1], "250 2.0.0")
-        self.assertTrue(self.hop.messages[0].endswith(b"+0000\r\n\r\na\r\n\r\nb\r\n"))
-
-    def test_misplaced(self) -> None:
-        """Where it may not come it is 503, and its octets are no commands (SMI-22)."""
-        self.edge()
-        evil = b"BDAT 6\r\nQUIT\r\n"
-        for before in (b"", MAIL):
-            visitor = self.met()
-            self.say(visitor, before)
-            self.assertEqual(self.codes(visitor, evil + b"NOOP\r\n"), ["503 5.5.1", "250 2.0.0"])
-
-    def test_mixed(self) -> None:
-        """After a chunk DATA and RCPT are 503, and the message can go on (SMI-22)."""
-        self.edge()
-        visitor = self.met()
-        said = MAIL + b"RCPT TO:<c@d>\r\nBDAT 1\r\naDATA\r\nRCPT TO:<e@f>\r\nBDAT 1 LAST\r\nb"
-        codes = self.codes(visitor, said)[2:]
-        self.assertEqual(codes, ["250 2.0.0", "503 5.5.1", "503 5.5.1", "250 2.0.0"])
-        self.assertTrue(self.hop.messages[0].endswith(b"+0000\r\nab"))
-
-    def test_failed(self) -> None:
-        """After a chunk that failed others are 503, and read all the same (SMI-22)."""
-        self.edge(EdgeOptions(limits=Limits(message=10)))
-        visitor = self.met()
-        said = MAIL + b"RCPT TO:<c@d>\r\nBDAT 11\r\n" + b"a" * 11
-        said += b"BDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nQUIT\r\n"
-        self.assertEqual(self.codes(visitor, said)[2:], ["552 5.3.4", "503 5.5.1", "503 5.5.1"])
-        self.assertEqual(self.send(visitor, body=b"ok\r\n")[-1][:9], "250 2.0.0")
-
-    def test_malformed(self) -> None:
-        """A size that is none ends the session: nobody knows where commands begin again."""
-        self.edge()
-        visitor = self.met()
-        codes = self.codes(visitor, MAIL + b"RCPT TO:<c@d>\r\nBDAT x\r\nQUIT\r\n")
-        self.assertEqual(codes[2:], ["501 5.5.4"])
-        self.assertIsNotNone(visitor.lost)
-
-    def test_dropped(self) -> None:
-        """RSET between chunks drops the message."""
-        self.edge()
-        said = MAIL + b"RCPT TO:<c@d>\r\nBDAT 1\r\naRSET\r\nBDAT 1 LAST\r\nb"
-        self.assertEqual(self.codes(self.met(), said)[-2:], ["250 2.0.0", "503 5.5.1"])
-        self.assertEqual(self.hop.messages, [])
 
 
 class FinalReplies(TransactionTestCase):
