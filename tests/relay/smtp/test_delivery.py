@@ -477,8 +477,12 @@ class CustomTests(TwoExchangersTestCase):
         self.domain(host)
 
 
-_FATES = ("takes", "refuses", "busy", "greylists", "fails", "ambiguous", "silent", "gone", "down")
-_TRANSIENT = {"refuses", "busy", "greylists", "silent", "gone", "down"}
+_FATES = (
+    *("takes", "refuses", "busy", "greylists", "fails", "ambiguous"),
+    *("silent", "gone", "down", "unknown"),
+)
+_TRANSIENT = {"refuses", "busy", "greylists", "silent", "gone", "down", "unknown"}
+_NOWHERE = {"gone", "unknown"}
 
 
 class AnyZoneTests(SynchronousTestCase):
@@ -529,7 +533,7 @@ class AnyZoneTests(SynchronousTestCase):
         self.assertEqual(final, hosts[-1:] if final else [], "somebody was asked after the end")
         verdicts = {outcome.verdict for outcome in outcomes}
         if not final:
-            silent = sum(each == "gone" for each in fates)
+            silent = sum(each in _NOWHERE for each in fates)
             self.assertTrue(len(hosts) + silent >= min(5, len(fates)) or len(hosts) >= 3)
             expected = {Verdict.FAILED} if set(fates) == {"gone"} and len(fates) <= 5 else {
                 Verdict.DEFERRED
@@ -544,7 +548,7 @@ class AnyZoneTests(SynchronousTestCase):
             self.assertTrue(all(outcome.ambiguous for outcome in outcomes))
         if final:
             better = [n for n, each in enumerate(preferences) if each < preferences[final[0]]]
-            missing = [n for n in better if n not in hosts and fates[n] != "gone"]
+            missing = [n for n in better if n not in hosts and fates[n] not in _NOWHERE]
             self.assertEqual(missing, [], "a preferred host was left out")
         world.end()
 
@@ -561,6 +565,8 @@ def _furnish(world: MxTestCase, name: str, fate: str, addresses: list[str]) -> N
     world.host(name, *addresses, port=25, **every.get(fate, {}))
     if fate == "gone":
         world.names.zone[f"{name}.example"] = []
+    if fate == "unknown":
+        world.names.trouble[f"{name}.example"] = "SERVFAIL"
     if fate == "down":
         world.reactor.network.refusing.update(addresses)
     if fate == "silent":

@@ -13,10 +13,19 @@ from slimtwist.runtime import Runtime
 from slimtwist.testing import FakeSmarthost, MemoryReactor, Silence
 from slimtwist.testing.contract import RelayContract
 from slimtwist.testing.drivers import Driver, MemoryDriver
+from slimtwist.testing.memory import MemoryRelay
 from slimtwist.testing.names import MemoryNames
 from tests.relay.smtp.world import MxTestCase
 
 TAKEN = "250 2.0.0 taken"
+
+
+class ManyRelays(MxSmtpRelay):
+    """Has relays that cost nothing, so that many can be made."""
+
+    def new_static_relay(self, host: str, port: int) -> IRelay:
+        """Return one in memory."""
+        return MemoryRelay()
 
 
 class MxSmtpRelayContractTests(RelayContract, MxTestCase):
@@ -89,18 +98,14 @@ class MxSmtpRelayTests(MxTestCase):
     def test_ten_thousand(self) -> None:
         """With 10,000 domains, answers and pools stay within their bounds (L6)."""
         names = Names(self.reactor, self.names, size=500)
-        self.make(destinations=50, names=names)
+        self.relay = ManyRelays(runtime=self.runtime, destinations=50, names=names)
         for number in range(10_000):
-            # One host for all, so that what is measured is ours.
             self.names.zone = {f"d{number}.example": ["A 192.0.2.1"]}
-            self.assertEqual(self.replies(f"u@d{number}.example"), [TAKEN])
-            self.assertLessEqual(len(self.relay.relays), 50)
-            self.hosts["m1"].sessions.clear()
-            if number % 50 == 0:
-                self.reactor.advance(6)
-                self.reactor.network.wires.clear()
+            self.assertEqual(self.replies(f"u@d{number}.example"), ["250 2.0.0 delivered"])
+            self.assertLessEqual((len(names), len(self.relay.relays)), (500, 50))
         self.assertEqual((len(names), len(self.relay.relays)), (500, 50))
-        self.end()
+        self.reactor.wait(self.relay.stop())
+        self.assertEqual(len(self.relay.relays), 0)
 
     def test_changed(self) -> None:
         """Between attempts the zone may change; old connections end (DNS-35)."""
