@@ -86,7 +86,7 @@ class World:
         """Let the host listen; nothing is connected.
 
         @param scripts: for each connection one.
-        @param connector: further arguments of the L{Connector}.
+        @param connector: further fields of the L{Place}.
         @param options: of the L{ClientOptions}.
         """
         self.reactor = MemoryReactor()
@@ -95,10 +95,9 @@ class World:
         self.destinations = Destinations(self.reactor)
         self.connector = Connector(
             Runtime(self.reactor, random=Random(1)),
-            place or Place(HOST),
+            replace(place or Place(HOST), **connector or {}),
             ClientOptions(**{"ehlo_as": "client.example.org"} | options),
             self.destinations,
-            **connector or {},
         )
         self.opened: Deferred[Session] | None = None
         self.results: list[Session | Failure] = []

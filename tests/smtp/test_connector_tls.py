@@ -198,10 +198,9 @@ class Loopback(TestCase):
         self.addCleanup(port.stopListening)
         return Connector(
             Runtime(self.reactor),
-            Place(HOST, port.getHost().port),
+            Place(HOST, port.getHost().port, resolve=look_up),
             ClientOptions(**{"ehlo_as": "client.example.org"} | options),
             Destinations(self.reactor),
-            resolve=look_up,
         )
 
     async def ended(self) -> None:

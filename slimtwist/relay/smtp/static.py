@@ -93,11 +93,10 @@ class StaticSmtpRelay:
             timeouts=timeouts or runtime.timeouts,
             limits=limits or runtime.limits,
         )
-        known = destinations or Destinations(runtime.reactor)
         source = source_chooser(source_ips)
-        self._connector = Connector(
-            runtime, Place(host, port, unix), options, known, source, endpoint_creator, resolve
-        )
+        place = Place(host, port, unix, source, endpoint_creator, resolve)
+        known = destinations or Destinations(runtime.reactor)
+        self._connector = Connector(runtime, place, options, known)
         self._pool = Pool(
             self._open, options.limits.connections if pool_size is None else pool_size
         )
