@@ -18,6 +18,7 @@ from twisted.python import usage
 import slimtwist
 from slimtwist.assembly import assemble
 from slimtwist.choices import Choices
+from slimtwist.edge.room import use_all_descriptors
 from slimtwist.runtime import Runtime, default_runtime
 from slimtwist.smtp.secret import read_secret
 
@@ -102,6 +103,7 @@ class Options(usage.Options, AuthOptionMixin):
 
     def postOptions(self) -> None:
         """Build the service. Raises UsageError when it cannot be."""
+        use_all_descriptors()
         try:
             self.service = assemble(self._choices(), self._runtime or default_runtime())
         except ValueError as error:

@@ -8,7 +8,13 @@ with which it closes connections that it cannot take, is for what comes in betwe
 
 from __future__ import annotations
 
-from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
+from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
+
+
+def use_all_descriptors() -> None:
+    """Let this process have as many descriptors as it may; most systems begin with 1,024."""
+    _, hard = getrlimit(RLIMIT_NOFILE)
+    setrlimit(RLIMIT_NOFILE, (hard, hard))
 
 
 def room_for(clients: int) -> int:

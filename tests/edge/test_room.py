@@ -14,6 +14,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from slimtwist.edge.room import room_for
+from slimtwist.tap import Options
 
 
 class Rooms(SynchronousTestCase):
@@ -27,6 +28,14 @@ class Rooms(SynchronousTestCase):
             resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, hard))
             self.assertEqual(room_for(10_000), clients)
             self.assertEqual(room_for(7), 7)
+
+    def test_all(self) -> None:
+        """The daemon raises its limit as far as it may (OS-07)."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        Options().parseOptions(["--relay", "blackhole:"])
+        self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE), (hard, hard))
 
 
 class Exhaustion(SynchronousTestCase):
