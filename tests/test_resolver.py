@@ -288,10 +288,23 @@ class StreamTests(ResolverTestCase):
         self.assertEqual((len(stream.asked), self.asked()), (1, [FIRST]))
 
     def test_thousands(self) -> None:
-        """What fits into an answer is decoded, in a thread when it is large (DNS-17)."""
+        """What fits into an answer is decoded, and others have their turns meanwhile (DNS-17)."""
         records = [_raw(n) for n in range(3600)]
         self.listen(lambda question: _with_records(question, records))
+        before = self.reactor.clock.serial
         self.assertEqual(len(self.ask()), 3600)
+        self.assertGreater(self.reactor.clock.serial - before, 35)
+
+    def test_many_pointers(self) -> None:
+        """A thousand compressed names are allowed in a message, as Twisted has it (DNS-23)."""
+        for count, allowed in ((900, True), (1100, False)):
+            self.setUp()
+            self.listen(partial(_pointing, count))
+            self.resolver = StubResolver(self.reactor, Random(1), lambda: [FIRST])
+            if allowed:
+                self.assertEqual(len(self.ask()), count)
+            else:
+                self.refused(ValueError)
 
     def test_cut_again(self) -> None:
         """Cut over TCP as well: that name server cannot answer, and is not asked on (DNS-20)."""
@@ -347,6 +360,11 @@ def _raw(number: int) -> bytes:
     """Return an MX record without compressed names."""
     owner = b"\x01a\x00" if number % 2 else b"\x01b\x00"
     return owner + struct.pack("!HHIHH", dns.MX, dns.IN, 300, 5, number) + b"\x01c\x00"
+
+
+def _pointing(count: int, question: bytes) -> bytes:
+    """Return an answer with records whose owner is a compressed name."""
+    return _with_records(question, [b"\xc0\x0c" + _raw(n)[3:] for n in range(count)])
 
 
 def _with_records(question: bytes, records: list[bytes]) -> bytes:
