@@ -29,6 +29,8 @@ ENVIRONMENT: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 LIMITS: Final = ("as", "core", "cpu", "data", "fsize", "nofile", "nproc", "stack")
 _SETSID: Final = "/usr/bin/setsid"
 _PRLIMIT: Final = "/usr/bin/prlimit"
+#: Six are the ends of its pipes; some more it needs to find and close what it inherits.
+_DESCRIPTORS: Final = 10
 #: What a file of which Linux makes a process begins with. For others setsid(1) would run a shell.
 _MAGIC: Final = (b"\x7fELF", b"#!")
 
@@ -93,6 +95,7 @@ class Child:
             raise CannotRun(f"{name} cannot run in {self.directory}: it is not there, or closed")
         command: list[bytes | str] = [*self._before(), program, *argv[1:]]
         try:
+            _spare_descriptors()
             with _umask(self.umask):
                 reactor.spawnProcess(
                     protocol, command[0], command, environment, self.directory, uid, gid
@@ -164,6 +167,20 @@ def _executable(name: str, path: str) -> str:
     if not begin.startswith(_MAGIC):
         raise CannotRun(f"{name} is no program: it begins neither as ELF nor with #!")
     return program
+
+
+def _spare_descriptors() -> None:
+    """Check that there are descriptors for a child: without, it fails like a program that ran.
+
+    @raise OSError: there are too few.
+    """
+    spare: list[int] = []
+    try:
+        while len(spare) < _DESCRIPTORS:
+            spare.append(os.open(os.devnull, os.O_RDONLY))
+    finally:
+        for number in spare:
+            os.close(number)
 
 
 @contextmanager

@@ -101,7 +101,7 @@ def fields(content: Content, name: str) -> list[str]:
     @param name: in any case.
     @raise OSError: the content cannot be read.
     """
-    field = rb"(?im)^%b[ \t]*:(.*(?:\r\n[ \t].*)*)" % re.escape(name).encode()
+    field = rb"(?im)^%b[ \t]*:([^\r\n]*(?:\r\n[ \t][^\r\n]*)*)" % re.escape(name).encode()
     values = re.findall(field, _header(content))
     return [" ".join(value.decode("utf-8", "replace").split()) for value in values]
 

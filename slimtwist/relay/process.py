@@ -82,7 +82,8 @@ class Run(ProcessProtocol):
         @param unread: looks for what the program did not read.
         """
         self._clock = clock
-        self._blocks = blocks
+        # Who writes nothing is never asked again.
+        self._blocks: Iterator[bytes] = filter(None, blocks)
         self._unread = unread
         self._timer = Deadline(clock, lambda: self._stop("timeout"))
         self._timer.set(timeout)
