@@ -190,8 +190,8 @@ class Transaction:
         final = self._session.options.timeouts.final
         owed = len(self._accepted) if self._session.options.lmtp else 1
         replies = await self._channel.send(b"", [final] * owed)
-        # Postfix keeps a transaction that its smtpd_end_of_data_restrictions have refused, and takes
-        # the next MAIL for a nested one.
+        # Postfix keeps a transaction that its smtpd_end_of_data_restrictions have refused, and then
+        # takes the next MAIL for a nested one.
         self.open = not all(map(_positive, replies))
         self._conclude(replies if self._session.options.lmtp else replies * len(self._accepted))
 
