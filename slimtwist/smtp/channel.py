@@ -185,8 +185,6 @@ class Channel(Protocol):
         @param farewell: written before the connection ends, its reply not waited for longer than
             L{Timeouts.quit}; without it the connection ends at once.
         """
-        if not self._connected:
-            return
         if farewell and self.trouble is None:
             self.trouble = Trouble(ConnectionLost, "closed here")
             self.transport.write(farewell)

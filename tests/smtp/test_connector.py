@@ -192,6 +192,19 @@ class AddressTests(ConnectorCase):
         self.assertEqual(World(place=Place(A6)).outcome().host, "[2001:db8::1]:25")
 
 
+class NameTests(ConnectorCase):
+    """What a certificate would have to be for."""
+
+    def test_no_name(self) -> None:
+        """A host without a name that can be verified is refused when it is set, if that is wanted."""
+        for host in ("", "two words", "a..b", "mx_example.com/x"):
+            with self.assertRaises(ValueError):
+                World(place=Place(host), tls=policy("verify"))
+            World(place=Place(host), tls=policy("encrypt"))
+            named = policy("verify", reference=HOST)
+            World(place=Place(host), tls=named)
+
+
 class LookUpTests(ConnectorCase):
     """Who looks names up may be somebody else."""
 
