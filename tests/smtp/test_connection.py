@@ -192,6 +192,15 @@ class EndTests(SynchronousTestCase):
             kept.peer.verify()
             self.assertEqual(kept.left, ())
 
+    def test_idle_is_not_slow(self) -> None:
+        """One that carries a message for longer than that is not idle."""
+        kept = Kept([*group(), *READY, Body(), Wait(100), "S: 250 taken"])
+        kept.reactor.advance(29)
+        kept.deliver()
+        self.assertEqual(kept.connection.room(), 1)
+        kept.reactor.advance(59)
+        self.assertEqual(kept.connection.room(), 1)
+
     def test_unanswered_quit(self) -> None:
         """Five seconds after an unanswered QUIT it is cut; it was of no use before (PEER-35)."""
         for after in (Stall(), Reset(), Close(), Send(b"500 what\r\n")):
