@@ -196,7 +196,7 @@ class NameTests(ConnectorCase):
     """What a certificate would have to be for."""
 
     def test_no_name(self) -> None:
-        """A host without a name that can be verified is refused when it is set, if that is wanted."""
+        """A host without a name that can be verified is refused when it is set, if need be."""
         for host in ("", "two words", "a..b", "mx_example.com/x"):
             with self.assertRaises(ValueError):
                 World(place=Place(host), tls=policy("verify"))
