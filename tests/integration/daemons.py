@@ -116,12 +116,15 @@ class DaemonCase(ServerCase):
         path.write_text(f"{text}\n", encoding="utf-8")
         return path
 
+    def anchors(self, authority: Authority) -> str:
+        """Write a file of trust anchors; return its path."""
+        return str(authority.save(Path(self.mktemp()).resolve()))
+
     def submission(self, authority: Authority, port: int, login: str, **more: Any) -> str:  # noqa: ANN401
         """Return the description of a smart host that wants TLS and a login."""
-        trust = authority.save(Path(self.mktemp()).resolve())
         arguments = {
             "port": port,
-            "trust": trust,
+            "trust": self.anchors(authority),
             "credentials": self.credentials(login),
             **more,
         }
