@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from ipaddress import ip_address
 from typing import Final, cast
+from weakref import WeakSet
 
 from twisted.internet import defer
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -108,7 +108,7 @@ class Connector:
         self.options = options
         self.clock = runtime.reactor
         self._destinations = destinations
-        self._unready: set[Channel] = set()
+        self._unready: WeakSet[Channel] = WeakSet()  # each lives as long as its connection
         if options.policy.mode is not TlsMode.NONE:
             options.policy.creator(place.host)
 
@@ -175,7 +175,6 @@ class Connector:
     async def _session(self, channel: Channel, policy: TlsPolicy) -> Session:
         session = Session(channel, self._label(channel), self.options)
         self._unready.add(channel)
-        channel.on_close = partial(self._unready.discard, channel)
         try:
             await session.begin(self.place.host, policy, lambda: fresh_nonce(self._runtime.random))
         except BaseException:

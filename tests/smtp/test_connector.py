@@ -417,6 +417,30 @@ class CancelTests(ConnectorCase):
         self.assertEqual(self.connected(world), [world.address])
 
 
+class AbandonTests(ConnectorCase):
+    """What is left of connections that never became ready."""
+
+    def test_still_saying_goodbye(self) -> None:
+        """A host that does not react to QUIT after a refusal is not waited for."""
+        world = World(["S: 554 no", "C: QUIT", Stall()])
+        self.assertEqual(world.outcome().reply.code, 451)
+        world.reactor.advance(1)
+        self.assertNotEqual(world.left(), "")
+        world.connector.abandon()
+        world.reactor.flush()
+        self.assertEqual(world.left(), "")
+
+    def test_ready(self) -> None:
+        """A session that is ready is nobody's but its owner's."""
+        world = World(READY)
+        session = world.session()
+        world.connector.abandon()
+        world.reactor.flush()
+        self.assertTrue(session.channel.quiet())
+        world.close()
+        world.check()
+
+
 class AnybodysCodeTests(ConnectorCase):
     """L3: whatever is called here may raise, and the outcome is one all the same."""
 
