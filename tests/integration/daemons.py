@@ -82,6 +82,10 @@ class RelayDaemon:
         """Ask it to stop, as a supervisor does."""
         os.kill(self._process.pid, signal.SIGTERM)
 
+    def kill(self) -> None:
+        """End it at once, and keep its log."""
+        os.kill(self._process.pid, signal.SIGKILL)
+
     def memory(self) -> int:
         """Return the most memory that it ever had resident, in octets (proc(5), C{VmHWM})."""
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
