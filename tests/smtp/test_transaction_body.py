@@ -314,6 +314,13 @@ class FinalTests(SynchronousTestCase):
         sent = Sent(envelope(), host, tls=TlsPolicy(TlsMode.OPPORTUNISTIC)).run()
         self.assertRegex(told(sent.transaction.outcomes[0]), r"\A451 4\.5\.0 .* \(DATA\)\Z")
 
+    def test_one_outcome(self) -> None:
+        """One reply is read once, whomever it is for: a thousand recipients share its outcome."""
+        sent = Sent(many(1000)).run()
+        outcomes = list(sent.transaction.outcomes.values())
+        self.assertEqual(len(outcomes), 1000)
+        self.assertEqual({id(outcome) for outcome in outcomes}, {id(outcomes[0])})
+
 
 class LmtpTests(SynchronousTestCase):
     """LMTP: a reply for each recipient who was accepted (RFC 2033 4.2)."""
