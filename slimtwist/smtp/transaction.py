@@ -214,7 +214,7 @@ class Transaction:
         return Outcome.of(reply, host=self._session.host, command=command, tls=self._session.tls)
 
     def _heed(self, positions: Iterable[int], command: str, reply: bytes) -> None:
-        self._decide(positions, self._session.refusal(command, reply))
+        self._decide(positions, self._ours(Reply.received(reply), command))
 
     def _give_up(self, positions: Sequence[int], command: str, *, ambiguous: bool = False) -> None:
         self.unheard += positions
