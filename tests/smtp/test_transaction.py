@@ -279,7 +279,7 @@ class CodeTests(SynchronousTestCase):
         return [{"lmtp": lmtp, "pipelining": p} for lmtp in (False, True) for p in (False, True)]
 
     def test_refusals(self) -> None:
-        """4yz and 5yz are what they say: for all, or at RCPT for one (PEER-07, 08, 11, 24, 45)."""
+        """4yz and 5yz are what they say: for all, or for one (PEER-07, 08, 11, 24, 45, OUT-01)."""
         for verdict, codes in REFUSALS.items():
             for code in codes:
                 for stage in STAGES:

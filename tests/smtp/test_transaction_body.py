@@ -22,7 +22,19 @@ from slimtwist.envelope import Envelope
 from slimtwist.outcome import Verdict
 from slimtwist.smtp.tls import TlsMode, TlsPolicy
 from slimtwist.smtp.transaction import Transaction
-from slimtwist.testing import Body, Close, Cut, Ended, Octets, Reset, Send, Stall, Wait, drip
+from slimtwist.testing import (
+    Body,
+    Close,
+    Cut,
+    Ended,
+    HalfClose,
+    Octets,
+    Reset,
+    Send,
+    Stall,
+    Wait,
+    drip,
+)
 from slimtwist.testing.smarthost import FakeSmarthost
 from tests.smtp.talks import TEXT, USUAL, Talk, envelope, group, many, torn
 from tests.smtp.test_transaction import Played, told
@@ -280,9 +292,9 @@ class FinalTests(SynchronousTestCase):
         return played.outcomes[0]
 
     def test_incomplete(self) -> None:
-        """Less than a whole reply says nothing: deferred, ambiguous (PEER-31, L4, OUT-07)."""
+        """Less than a whole reply says nothing: ambiguous (PEER-05, PEER-31, L4, OUT-07)."""
         for octets in (b"", b"2", b"25", b"250", b"250 ok", b"250 ok\r", b"250-ok\r\n", b"550 no"):
-            for end in (Close(), Reset()):
+            for end in (Close(), Reset(), HalfClose()):
                 self.assertRegex(
                     self.ended(Send(octets), Wait(1), end),
                     r"\A451 4\.4\.2 connection lost.*; the message may be delivered more than once"
