@@ -248,6 +248,17 @@ class LookUpTests(ConnectorCase):
         self.assertEqual(str(error.outcome.reply), "451 4.3.0 internal error: ZeroDivisionError")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
+    def test_never_answers(self) -> None:
+        """L7: who never answers keeps no place in a pool for longer than 300 s."""
+
+        async def look_up(_: str) -> Sequence[str]:
+            return await Deferred()
+
+        world = World(connector={"resolve": look_up})
+        self.assertIn("no address in time", str(world.outcome().reply))
+        self.assertEqual(world.reactor.seconds(), 300)
+        self.assertEqual(world.left(), "")
+
 
 class EndpointTests(ConnectorCase):
     """C{endpoint_creator} stands for every other way to connect."""
