@@ -179,7 +179,8 @@ class Connection:
         if not transaction.lost:
             return False
         silent = trouble.kind in (ConnectionLost, ReplyTimeout) and not trouble.reply
-        if silent and transaction.answered == 1 and self._session.extensions.pipelining:
+        first = self.uses == 1 and transaction.answered == 1
+        if first and silent and self._session.extensions.pipelining:
             # Some hosts offer PIPELINING and then drop what follows the first command.
             self._connector.learn("pipelining broken")
             return True

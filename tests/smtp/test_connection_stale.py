@@ -169,6 +169,18 @@ class PipeliningLieTests(SynchronousTestCase):
             kept.reactor.advance(86_400)
             self.assertFalse(kept.talk.connector.knows("pipelining broken"))
 
+    def test_done_before(self) -> None:
+        """Who has taken a message in a group can do it, however a later one ends."""
+        for end in (Close(), Reset()):
+            kept = Kept([*TAKEN, *group(), "S: 250 ok", end])
+            kept.deliver()
+            kept.stale()
+            self.assertFalse(kept.talk.connector.knows("pipelining broken"))
+        kept = Kept([*TAKEN, *group(), "S: 250 ok", Stall()])
+        kept.deliver()
+        self.assertRegex(kept.deliver()[0], r"\A451 4\.4\.2 timed out.*\(RCPT\)\Z")
+        self.assertFalse(kept.talk.connector.knows("pipelining broken"))
+
     def test_remembered(self) -> None:
         """A new connection to such a host is used in lock-step."""
         mail, rcpt, _ = group()
