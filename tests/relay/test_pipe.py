@@ -680,7 +680,7 @@ class WrongTests(SynchronousTestCase):
             self.assertIn(text.removeprefix("exit status "), str(error))
 
     def test_defaults(self) -> None:
-        """Without a word, 20 run at once, for 1,000 seconds (laws.md)."""
+        """Without a word, 20 run at once, for 1,000 seconds."""
         self.assertEqual((20, 1000.0), (pipe.AT_ONCE, pipe.TIMEOUT))
 
     def test_programs(self) -> None:

@@ -95,7 +95,7 @@ class DeadlineTests(SynchronousTestCase):
         return sent.run()
 
     def test_rate(self) -> None:
-        """A message has to leave at 500 octets a second on average (laws.md)."""
+        """A message has to leave at 500 octets a second on average (L7)."""
         octets = b"x" * 998 + b"\r\n"
         sent = self.flowing(550, octets * 600)
         self.assertEqual(sent.transaction.outcomes[0].verdict, DELIVERED)
