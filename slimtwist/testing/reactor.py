@@ -19,11 +19,12 @@ L{slimtwist.testing.loop}.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
+    Binding,
     IConnector,
     IListeningPort,
     IProtocolFactory,
@@ -46,10 +47,6 @@ from slimtwist.testing.transport import (
     UNIXConnector,
     UNIXPort,
 )
-
-if TYPE_CHECKING:
-    # Twisted 26.4 has no such name.
-    from twisted.internet.interfaces import Binding
 
 _T = TypeVar("_T")
 
