@@ -103,15 +103,15 @@ class DeliveryAgentTests(DaemonCase):
         self.assertEqual((b"Return-Path: <s@a.test>", _MESSAGE), (message.own[:23], message.octets))
 
 
-def _mailboxes(name: str) -> Path:
+def _mailboxes(folder: str) -> Path:
     """Make a folder with a mailbox, and the filter that delivers to it."""
-    top = Path(name).resolve()
+    top = Path(folder).resolve()
     for name in ("new", "cur", "tmp"):
         (top / "you" / name).mkdir(parents=True)
     (top / "filter").write_text(_filter().replace("/var/vmail", str(top)))
     (top / "filter").chmod(0o600)
     for path in (top, *top.rglob("*")):
         os.chown(path, NOBODY, NOBODY)
-    for folder in top.parents[:4]:
-        folder.chmod(0o755)
+    for parent in top.parents[:4]:
+        parent.chmod(0o755)
     return top
