@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 from runpy import run_path
@@ -36,7 +37,7 @@ from slimtwist.reply import Reply
 from slimtwist.runtime import Runtime
 from slimtwist.tap import Options
 from slimtwist.testing import FakeSmarthost, MemoryReactor
-from tests.daemon import environment
+from tests.daemon import Wire, environment, listening
 from tests.events import Events
 from tests.relaying import RelayTestCase
 
@@ -221,6 +222,18 @@ class OutsideTests(SynchronousTestCase):
             check=False,
         )
         return result.stdout + result.stderr
+
+    def test_readme(self) -> None:
+        """What the README sends arrives, and the outcome is printed."""
+        (code,) = re.findall(r"(?s)```python\n(.*?)```", (ROOT / "README.md").read_text())
+        with listening() as hop, ThreadPoolExecutor() as threads:
+            here = f'"127.0.0.1", {hop.getsockname()[1]}'
+            code = code.replace('"smarthost.example.com"', here)
+            said = threads.submit(self.python, EXAMPLES, "-c", code)
+            with Wire.of(hop) as server:
+                server.take("250 2.0.0 stored")
+                server.until("QUIT")
+        self.assertEqual(said.result(), "delivered 250 2.0.0 stored\n")
 
     def test_tests(self) -> None:
         """The tests among the examples pass, and a page shows each of them."""
