@@ -101,7 +101,7 @@ class RunTests(ProgramCase):
             ending = await run.ended
         finally:
             signal.signal(signal.SIGCHLD, before)
-        self.assertEqual(7, ending.status)
+        self.assertEqual((7, ""), (ending.status, ending.stopped))
         await self.pid()
         self.assertEqual([], zombies())
 
