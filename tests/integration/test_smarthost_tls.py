@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from slimtwist.limits import Timeouts
+from slimtwist.limits import Limits, Timeouts
 from slimtwist.outcome import Verdict
 from slimtwist.smtp.credentials import Credentials
 from slimtwist.smtp.tls import Identity, TlsMode, TlsPolicy
@@ -153,7 +153,7 @@ class PolicyTests(_TLSCase):
         wanted = "deferred at STARTTLS: 451 4.7.5 TLS failed: the peer refused: handshake failure"
         self.assertEqual(text, wanted)
         await self.assert_told_nothing(postfix)
-        relay = self.to(postfix.port)
+        relay = self.to(postfix.port, limits=Limits(uses=1))
         for _ in range(2):
             [outcome] = await self.send(relay)
             self.assertEqual((outcome.verdict, outcome.tls), (Verdict.DELIVERED, None))
