@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from twisted.internet.defer import Deferred, DeferredList, fail
+from twisted.internet.defer import Deferred, DeferredList, fail, maybeDeferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -77,7 +77,9 @@ class RouteRelay:
     def stop(self) -> Deferred[None]:
         """Stop all relays. See L{IRelay.stop}."""
         self._stopping = True
-        stopping = [relay.stop().addErrback(self._trouble, relay) for relay in self._relays]
+        stopping = [
+            maybeDeferred(relay.stop).addErrback(self._trouble, relay) for relay in self._relays
+        ]
         return DeferredList(stopping).addCallback(lambda _: None)
 
     def __repr__(self) -> str:

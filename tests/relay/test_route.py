@@ -263,3 +263,17 @@ class StopTests(RouteTestCase):
             way.stopping.errback(ZeroDivisionError())
         self.assertIsNone(self.successResultOf(stopped))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 3)
+
+    def test_raises(self) -> None:
+        """A relay whose C{stop} raises keeps no other one from stopping (L10)."""
+
+        def stop() -> Deferred[None]:
+            raise ZeroDivisionError
+
+        self.a.stop = stop  # type: ignore[method-assign]
+        stopped = self.relay().stop()
+        for way in (self.b, self.other):
+            assert way.stopping is not None
+            way.stopping.callback(None)
+        self.assertIsNone(self.successResultOf(stopped))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
