@@ -111,7 +111,7 @@ class OutcomeTests(ProgramCase):
     async def test_endless(self) -> None:
         """Of endless output the beginning and the end are kept, in bounded memory (L6)."""
         relay = self.relay(
-            "cat >/dev/null; echo begin; seq 1 200000; echo end >&2; exit 75",
+            "cat >/dev/null; echo begin; seq 1 200000; echo end; exit 75",
         )
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         [outcome] = await self.deliver(relay)
