@@ -54,6 +54,18 @@ class ManyTransactionsTests(SynchronousTestCase):
         self.assertEqual(commands, ["EHLO", *transaction * 2, "RSET", *transaction * 2])
         host.verify()
 
+    def test_excess_within_rcptmax(self) -> None:
+        """Recipients are named in their order, whatever puts them off."""
+
+        def rcpt(_: str) -> str | None:
+            taken = len(host.sessions[0].recipients)
+            return "452 4.5.3 too many" if taken == 2 else None
+
+        host = FakeSmarthost({"RCPT": rcpt}, (*USUAL, "LIMITS RCPTMAX=3"))
+        self.assertEqual(Kept(host).deliver(many(5)), ["250 2.0.0 taken (end of data)"] * 5)
+        names = [[name[:2] for name in message.recipients] for message in host.messages]
+        self.assertEqual(names, [["r0", "r1"], ["r2", "r3"], ["r4"]])
+
     def test_excess_after_data_was_refused(self) -> None:
         """Between transactions of which one is still open there is RSET."""
         script = [
