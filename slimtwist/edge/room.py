@@ -8,13 +8,15 @@ with which it closes connections that it cannot take, is for what comes in betwe
 
 from __future__ import annotations
 
+from contextlib import suppress
 from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 
 
 def use_all_descriptors() -> None:
     """Let this process have as many descriptors as it may; most systems begin with 1,024."""
     _, hard = getrlimit(RLIMIT_NOFILE)
-    setrlimit(RLIMIT_NOFILE, (hard, hard))
+    with suppress(ValueError, OSError):  # a system may have a bound that it does not tell of
+        setrlimit(RLIMIT_NOFILE, (hard, hard))
 
 
 def room_for(clients: int) -> int:
