@@ -20,7 +20,7 @@ from tests.integration.dovecot import Dovecot, User
 from tests.integration.programs import require, require_root
 from tests.integration.servers import NOBODY
 
-_PAGE = Path(__file__).parents[2] / "docs" / "delivery-agent.rst"
+_PAGE = Path(__file__).resolve().parents[2] / "docs" / "delivery-agent.rst"
 _MESSAGE = b"Subject: x\r\n\r\n.\r\nhello \xc3\xa4\r\n"
 
 

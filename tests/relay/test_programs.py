@@ -152,7 +152,7 @@ class PageTests(SynchronousTestCase):
 
     def rows(self, title: str) -> list[tuple[str, ...]]:
         """Return the rows of the table below a title."""
-        text = (Path(__file__).parents[2] / "docs" / "pipe.rst").read_text()
+        text = (Path(__file__).resolve().parents[2] / "docs" / "pipe.rst").read_text()
         _, section = re.split(rf"\n{title}\n-+\n", text)
         return _ROW.findall(re.split(r"\n.*\n-----+\n", section)[0])
 
