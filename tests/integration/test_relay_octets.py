@@ -141,7 +141,7 @@ class OddTests(DaemonCase):
         self.assertEqual(codes, [250] * len(_ODD))
         arrived = {each.recipients[0]: below_trace(each.octets)[1] for each in sink.messages()}
         got = {name: arrived[f"<m{number}@far.test>"] for number, name in enumerate(_ODD)}
-        self.assertEqual(got, dict(_ODD))
+        self.assertEqual([name for name in _ODD if got[name] != _ODD[name]], [])
 
     async def test_dovecot(self) -> None:
         """Below a header, they reach a Dovecot, too, that a Postfix hands them to by LMTP."""
@@ -151,8 +151,9 @@ class OddTests(DaemonCase):
         octets = [_HEAD + each for each in _ODD.values()]
         self.assertEqual(await in_thread(_send_to_one, relay.port, octets), [250] * len(octets))
         await postfix.finished(len(octets), status="sent")
-        got = [below_trace(each.octets)[1] for each in dovecot.messages("one")]
-        self.assertEqual(sorted(got), sorted(octets))
+        got = sorted(below_trace(each.octets)[1] for each in dovecot.messages("one"))
+        wrong = [each[:100] for each, sent in zip(got, sorted(octets), strict=True) if each != sent]
+        self.assertEqual(wrong, [])
 
     async def test_bare_line_ends(self) -> None:
         """A CR or LF alone is refused at the edge; nothing of such a message goes on (SMI)."""
