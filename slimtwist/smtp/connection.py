@@ -84,8 +84,7 @@ class Connection:
 
     def room(self) -> int:
         """Return how many more transactions may be given to it now."""
-        ready = self._state is _State.IDLE and not self._retiring
-        return int(ready and not self._worn() and self._session.channel.quiet())
+        return int(self._state is _State.IDLE and self._session.channel.quiet())
 
     def deliver(self, envelope: Envelope) -> Deferred[Report]:
         """Carry a message to the host. To be called only when there is room.
