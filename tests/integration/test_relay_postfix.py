@@ -49,6 +49,8 @@ class ESMTPTests(DaemonCase):
             self.assertTrue(below.startswith(b"Received: from client.test "))
             self.assertTrue(below.endswith(b"\r\n" + _MESSAGE))
         self.assertEqual(len(relay.events()), 5)
+        deferred = {each.enhanced for each in front.results() if each.status == "deferred"}
+        self.assertEqual(deferred, {"4.5.3"})
 
     async def test_refusals(self) -> None:
         """Each recipient's own result is known to the Postfix, with the words of the next hop; a
