@@ -200,8 +200,6 @@ def relay_error(
     @param kind: of the error, unless the outcome is a failure for good.
     @raise ValueError: it was delivered.
     """
-    if outcome.verdict is Verdict.DELIVERED:
-        raise ValueError(f"{outcome} is no error")
     return PermanentRelayError(outcome) if outcome.verdict is Verdict.FAILED else kind(outcome)
 
 

@@ -69,6 +69,6 @@ class RelayMakerTests(SynchronousTestCase):
     def test_installed(self) -> None:
         """Ours are installed, and each is there when it is wanted."""
         makers = [each for each in getPlugins(IRelayPlugin) if isinstance(each, RelayMaker)]
-        self.assertLessEqual({"smtp", "blackhole"}, {maker.prefix for maker in makers})
+        self.assertLessEqual({"smtp", "lmtp", "blackhole"}, {maker.prefix for maker in makers})
         for maker in makers:
             self.assertTrue(callable(maker.load()))

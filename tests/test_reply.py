@@ -105,6 +105,8 @@ class ReceivedTests(SynchronousTestCase):
             (559, False, True),
             (251, True, False),
             (252, True, False),
+            (499, False, False),
+            (500, False, True),
         ):
             reply = received(b"%d x" % code)
             self.assertEqual(

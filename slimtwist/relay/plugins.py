@@ -13,7 +13,7 @@ from slimtwist.description import number
 from slimtwist.interfaces import IRelay
 from slimtwist.relay.arguments import connection, plain_host
 from slimtwist.relay.blackhole import BlackholeRelay
-from slimtwist.relay.smtp.static import StaticSmtpRelay
+from slimtwist.relay.smtp.static import StaticLmtpRelay, StaticSmtpRelay
 from slimtwist.runtime import Runtime
 
 #: RFC 8314 7.3: TLS comes first on this port.
@@ -38,6 +38,23 @@ def parse_smtp(
         unix=unix,
         **connection(runtime, arguments, tls_first=tls_first),
     )
+
+
+def parse_lmtp(
+    runtime: Runtime,
+    host: str = "localhost",
+    port: str = "24",
+    *,
+    unix: str | None = None,
+    **arguments: str,
+) -> IRelay:
+    """Build a relay to an LMTP server. See L{StaticLmtpRelay}.
+
+    @param arguments: of L{slimtwist.relay.arguments}.
+    @raise ValueError: an argument is wrong; the text names it.
+    """
+    tcp_port = number("port", port, least=1)
+    return StaticLmtpRelay(plain_host(host), tcp_port, unix=unix, **connection(runtime, arguments))
 
 
 def parse_blackhole(runtime: Runtime) -> IRelay:  # noqa: ARG001 - every parser gets it

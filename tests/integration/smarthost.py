@@ -8,10 +8,12 @@ relay does is a list of outcomes, one for each recipient.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, cast
 
 from cryptography import x509
 from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from slimtwist.envelope import Envelope
@@ -80,6 +82,10 @@ class SmarthostCase(ServerCase):
         report = await settle(self.clock, relay, envelope, 0, _DEADLINE)
         self.assertEqual(len(report.outcomes), len(envelope.recipients))
         return report.outcomes
+
+    def sent(self, relay: IRelay, recipient: str) -> Deferred[Outcome]:
+        """Begin to send one message to one recipient; fires with his outcome."""
+        return Deferred.fromCoroutine(self.send(relay, recipient)).addCallback(itemgetter(0))
 
     async def told(self, relay: IRelay, *recipients: str, **message: Any) -> list[str]:  # noqa: ANN401
         """Send one message; return what became of each recipient."""

@@ -93,6 +93,18 @@ class DescriptionTests(SynchronousTestCase):
         self.assertRaises(TLSFailed, self.reactor.wait, attempt)
         self.assertEqual([line for line in self.hop.transcript[-2:] if line[0] == "C"], [])
 
+    def test_lmtp(self) -> None:
+        """An LMTP server is on this host, port 24, unless the description says otherwise."""
+        server = FakeSmarthost(lhlo=True)
+        self.reactor.listenUNIX("/run/lmtp", server)
+        self.reactor.listenTCP(24, server, interface="127.0.0.1")
+        self.reactor.hosts["localhost"] = ["127.0.0.1"]
+        self.reactor.add_host("lmtp.example", server, 2424)
+        for description in ("lmtp:", "lmtp:unix=/run/lmtp", "lmtp:lmtp.example:port=2424"):
+            self.assertEqual(self.deliver(description), ["250 2.0.0 taken"])
+        self.assertIn("lmtp: port='x'", self.wrong("lmtp:localhost:port=x"))
+        self.assertIn("lmtp: unknown argument 'host_'", self.wrong("lmtp:host_=x"))
+
     def test_blackhole(self) -> None:
         """Nowhere has no arguments."""
         self.assertIsInstance(self.runtime.relay("blackhole:"), BlackholeRelay)

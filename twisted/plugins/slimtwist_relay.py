@@ -19,4 +19,5 @@ relay_service = ServiceMaker(
 )
 
 smtp = RelayMaker("smtp", "slimtwist.relay.plugins.parse_smtp")
+lmtp = RelayMaker("lmtp", "slimtwist.relay.plugins.parse_lmtp")
 blackhole = RelayMaker("blackhole", "slimtwist.relay.plugins.parse_blackhole")
