@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.relay.test_http -*-
 """The relay to an HTTP service: a POST for each message.
 
-Redirects are not followed, nothing is decompressed, no cookie is kept.  The address is fixed: nothing
-of an envelope has a part in it.
+Redirects are not followed, nothing is decompressed, no cookie is kept.  The address is fixed:
+nothing of an envelope has a part in it.
 
 Sources: RFC 9110 9.3.3 (POST), RFC 9112 9.3 (persistent connections).
 """
@@ -19,6 +19,7 @@ from treq.client import HTTPClient
 from twisted.internet import defer
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, fail
 from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed
@@ -36,13 +37,14 @@ from slimtwist.relay.httpresult import SPARED, STATUSES, Response, outcomes
 from slimtwist.relay.reading import read
 from slimtwist.reply import printable
 from slimtwist.runtime import Runtime, default_runtime
-from slimtwist.smtp.tls import CertificateRejected, TlsMode, TlsPolicy, explain
+from slimtwist.smtp.tls import TlsMode, TlsPolicy, explain
+from slimtwist.smtp.verification import CertificateRejected
 from slimtwist.together import Cancellable
 
 #: Requests at once.
 AT_ONCE: Final = 20
 #: Seconds for a whole request, and for which an idle connection is kept.
-TIMEOUT, IDLE = 300.0, 4.0
+TIMEOUT, IDLE = 300.0, 4
 #: Octets of a response's body that are read.
 _BODY: Final = 65536
 _CONNECTING: Final = (ConnectError, DNSLookupError)
@@ -53,7 +55,7 @@ class _Policy:
     def __init__(self, policy: TlsPolicy) -> None:
         self._policy = policy
 
-    def creatorForNetloc(self, hostname: bytes, port: int) -> object:
+    def creatorForNetloc(self, hostname: bytes, port: int) -> IOpenSSLClientConnectionCreator:
         return self._policy.creator(hostname.decode("ascii"))
 
 
@@ -70,7 +72,7 @@ class HttpRelay:
         *,
         verb: str = "POST",
         timeout: float = TIMEOUT,
-        idle_timeout: float = IDLE,
+        idle_timeout: int = IDLE,
         tls: TlsPolicy | None = None,
         ehlo_as: str | None = None,
         names: Names | None = None,
@@ -115,7 +117,7 @@ class HttpRelay:
         policy = tls or TlsPolicy(TlsMode.VERIFY)
         agent = Agent(self._reactor, _Policy(policy), connectTimeout=30.0, pool=self._pool)
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
-        self._client = HTTPClient(agent, no_cookies)
+        self._client = HTTPClient(agent, cast("Any", no_cookies))
         self._running = 0
         self._stopping = False
         self._stopped = Latch()

@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.relay.test_httpresult -*-
 """What an HTTP response means for the recipients of a message.
 
-An SMTP reply in the response decides, if it is believable there; else the status does, by L{STATUSES}.
-A body that gives a result for each recipient goes before both.
+An SMTP reply in the response decides, if it is believable there; else the status does, by
+L{STATUSES}.  A body that gives a result for each recipient goes before both.
 
 Sources: RFC 9110 15 (status codes), 10.2.3 (Retry-After), RFC 6585 4 (429), RFC 8470 5.2 (425).
 """
