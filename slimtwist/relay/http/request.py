@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.relay.test_httprequest -*-
+# -*- test-case-name: tests.relay.http.test_request -*-
 """An envelope as the fields of an HTTP request, and what proves who sent it.
 
 The form is that of python-slimta's HTTP edge: addresses in base64 of UTF-8, a field for each
@@ -12,27 +12,51 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from base64 import b64encode
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.web.http_headers import Headers
 
+from slimtwist.content import Content
 from slimtwist.envelope import Envelope
 from slimtwist.runtime import ehlo_name
 
-#: Octets of the fields of a signed request, between its parts.
-_BETWEEN: Final = b"\n"
+#: Octets that are hashed before others have a turn.
+_TURN: Final = 1 << 20
+_NAME: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+\Z")
+_OURS: Final = frozenset(
+    {
+        *("accept", "authorization", "connection", "content-length", "content-type", "expect"),
+        *("host", "idempotency-key", "transfer-encoding", "x-signature", "x-signature-time"),
+    }
+)
+_TOKEN: Final = re.compile(r"[!-~]*\Z")
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the fields are called."""
+    """What the fields are called.
+
+    @raise ValueError: one is no name of a field (RFC 9110 5.6.2), or is taken.
+    """
 
     ehlo: str = "X-Ehlo"
     sender: str = "X-Envelope-Sender"
     recipient: str = "X-Envelope-Recipient"
+
+    def __post_init__(self) -> None:
+        """Refuse what is no name of a field, or would be two fields in one."""
+        names = (self.ehlo, self.sender, self.recipient)
+        for name in names:
+            if not _NAME.match(name):
+                raise ValueError(f"{name!a} is no name of a field")
+        if len({name.lower() for name in names} | _OURS) < len(names) + len(_OURS):
+            raise ValueError("two fields have one name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +66,9 @@ class Secrets:
     @ivar bearer: a token.
     @ivar basic: name and password, with a colon between.
     @ivar key: signs the request: C{X-Signature} is the HMAC with SHA-256, in hexadecimal, of the
-        time in C{X-Signature-Time}, the sender's field, each recipient's, and the body, each but
-        the last with a line feed behind.
-    @raise ValueError: both a token and a password are given.
+        time in C{X-Signature-Time}, the sender's field and each recipient's, each with a line feed
+        behind, of one more line feed, and of the body.
+    @raise ValueError: both a token and a password are given, or one could not stand in a field.
     """
 
     bearer: str = field(default="", repr=False)
@@ -55,6 +79,10 @@ class Secrets:
         """Check that there is one way."""
         if self.bearer and self.basic:
             raise ValueError("a bearer token and a password exclude each other")
+        if not _TOKEN.match(self.bearer):
+            raise ValueError("the token has other characters than visible ASCII")
+        if self.basic and (":" not in self.basic or _CONTROL.search(self.basic)):
+            raise ValueError("name and password have no colon between, or a control character")
 
     def authorization(self) -> str | None:
         """Return the value of Authorization."""
@@ -63,13 +91,18 @@ class Secrets:
         return f"Basic {_base64(self.basic)}" if self.basic else None
 
 
-def fields(
-    envelope: Envelope, ehlo_as: str, names: Names, secrets: Secrets, clock: Callable[[], float]
+async def fields(
+    envelope: Envelope,
+    ehlo_as: str,
+    names: Names,
+    secrets: Secrets,
+    clock: IReactorTime,
 ) -> Headers:
     """Return the fields of a request.
 
     @param ehlo_as: what we call ourselves.
-    @param clock: gives the seconds since 1970, for a signature.
+    @param clock: its seconds are those since 1970, for a signature.
+    @raise OSError: the content, of which the signature is, cannot be read.
     """
     sender = _base64(str(envelope.sender))
     recipients = [_base64(str(each.address)) for each in envelope.recipients]
@@ -86,9 +119,10 @@ def fields(
     if (authorization := secrets.authorization()) is not None:
         headers.setRawHeaders("Authorization", [authorization])
     if secrets.key:
-        time = str(int(clock()))
+        time = str(int(clock.seconds()))
+        lines = "".join(f"{each}\n" for each in [time, sender, *recipients, ""])
+        signature = await _signature(secrets.key, lines, envelope.content, clock)
         headers.setRawHeaders("X-Signature-Time", [time])
-        signature = _signature(secrets.key, [time, sender, *recipients], envelope)
         headers.setRawHeaders("X-Signature", [signature])
     return headers
 
@@ -101,12 +135,15 @@ def idempotency_key(envelope: Envelope) -> str:
     return digest.hexdigest()[:32]
 
 
-def _signature(key: bytes, values: list[str], envelope: Envelope) -> str:
-    signing = hmac.new(key, digestmod=hashlib.sha256)
-    for value in values:
-        signing.update(value.encode() + _BETWEEN)
-    for block in envelope.content.blocks():
+async def _signature(key: bytes, lines: str, content: Content, clock: IReactorTime) -> str:
+    signing = hmac.new(key, lines.encode(), hashlib.sha256)
+    turn = 0
+    for block in content.blocks():
         signing.update(block)
+        turn += len(block)
+        if turn >= _TURN:
+            turn = 0
+            await deferLater(clock, 0)
     return signing.hexdigest()
 
 

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.relay.test_reading -*-
+# -*- test-case-name: tests.relay.http.test_reading -*-
 """The beginning of an HTTP response's body, and no more of it."""
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Reader(Protocol):
 
     def _leave(self) -> None:
         if self.transport is not None:
-            self.transport.abortConnection()
+            self.transport.loseConnection()
 
 
 def read(response: IResponse, limit: int) -> Deferred[bytes]:
