@@ -23,12 +23,14 @@ class Choices:
     @ivar relay: a description.
     @ivar smtp: endpoints.
     @ivar lmtp: endpoints.
+    @ivar http: endpoints.
     @ivar route: C{DOMAIN=DESCRIPTION} each.
     @ivar queue: C{direct:}.
     @ivar accept: domains.
     @ivar relay_from: networks, or C{unix}; none for this host.
     @ivar hostname: C{None} for the host's own.
     @ivar checkers: of passwords; none for no AUTH.
+    @ivar tokens: files of tokens, for HTTP.
     @ivar certificate: a PEM file.
     @ivar limit: C{NAME=VALUE} each, of L{Limits}.
     @ivar timeout: C{NAME=SECONDS} each, of L{Timeouts}.
@@ -38,12 +40,14 @@ class Choices:
     relay: str
     smtp: Sequence[str] = ()
     lmtp: Sequence[str] = ()
+    http: Sequence[str] = ()
     route: Sequence[str] = ()
     queue: str = "direct:"
     accept: Sequence[str] = ()
     relay_from: Sequence[str] = ()
     hostname: str | None = None
     checkers: Sequence[ICredentialsChecker] = ()
+    tokens: Sequence[str] = ()
     certificate: str | None = None
     limit: Sequence[str] = ()
     timeout: Sequence[str] = ()

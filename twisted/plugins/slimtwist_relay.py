@@ -20,4 +20,6 @@ relay_service = ServiceMaker(
 
 smtp = RelayMaker("smtp", "slimtwist.relay.plugins.parse_smtp")
 lmtp = RelayMaker("lmtp", "slimtwist.relay.plugins.parse_lmtp")
+http = RelayMaker("http", "slimtwist.relay.http.plugin.parse_http")
+https = RelayMaker("https", "slimtwist.relay.http.plugin.parse_http")
 blackhole = RelayMaker("blackhole", "slimtwist.relay.plugins.parse_blackhole")

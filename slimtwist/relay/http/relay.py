@@ -39,6 +39,7 @@ AT_ONCE: Final = 20
 #: Seconds for connecting, for a whole request, and for which an idle connection is kept.
 CONNECT, TIMEOUT, IDLE = 30.0, 300.0, 4.0
 
+_LOCAL: Final = re.compile(r"127\.[0-9.]+\Z|::1\Z|localhost\Z")
 _VERB: Final = re.compile(r"[A-Z]{1,20}\Z")
 
 
@@ -62,6 +63,7 @@ class HttpRelay:
         secrets: Secrets | None = None,
         statuses: Mapping[int, str] | None = None,
         spare_configuration: bool = False,
+        auth_insecure: bool = False,
         runtime: Runtime | None = None,
     ) -> None:
         """Make a relay; nothing is connected before the first attempt.
@@ -83,12 +85,17 @@ class HttpRelay:
         @param statuses: what a status means: L{STATUSES}, or another such table.
         @param spare_configuration: defer mail, and do not fail it, on statuses that tell of a
             fault of configuration (L{CONFIGURATION<slimtwist.relay.http.result.CONFIGURATION>}).
+        @param auth_insecure: show a token or a password also where nothing protects it. Without, it
+            goes over HTTPS, or does not leave this host.
         @param runtime: clock and network; C{None} for those of the process.
         @raise ValueError: an argument is wrong; the text names it.
         """
         runtime = runtime or default_runtime()
         self._reactor = runtime.reactor
         address, secrets = _taken_apart(url, secrets or Secrets())
+        exposed = address.scheme == "http" and not (unix or _LOCAL.match(address.host))
+        if secrets.authorization() is not None and exposed and not auth_insecure:
+            raise ValueError("url: a token or a password wants https://, or auth_insecure=yes")
         if not _VERB.match(verb):
             raise ValueError(f"verb={verb!r} is not of capital letters")
         table = statuses or (SPARED if spare_configuration else STATUSES)
@@ -151,6 +158,11 @@ class HttpRelay:
     def _look_for_end(self) -> None:
         if self._stopping and not self._running:
             self._pool.closeCachedConnections().addBoth(lambda _: self._stopped.release())
+
+
+def has_secret(url: str) -> bool:
+    """Tell whether there is a password in a URL. Raises ValueError if it is none."""
+    return bool(_taken_apart(url, Secrets())[1].basic)
 
 
 def _verifying(tls: TlsPolicy | None) -> TlsPolicy:
