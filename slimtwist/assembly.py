@@ -24,11 +24,12 @@ from slimtwist.edge.smtp import SmtpEdgeFactory
 from slimtwist.endpoints import is_local, may_have_tls, server_endpoint
 from slimtwist.interfaces import IQueue, IRelay
 from slimtwist.limits import Limits, Timeouts
+from slimtwist.nameservers import parse_server
 from slimtwist.queue.direct import DirectQueue
 from slimtwist.relay.route import RouteRelay
+from slimtwist.resolver import StubResolver
 from slimtwist.runtime import Runtime
 from slimtwist.service import Edge, Listener, RelayService
-from slimtwist.settings import Settings
 from slimtwist.smtp.pem import server_options
 
 _ONE_RECIPIENT: Final = (
@@ -43,10 +44,10 @@ def assemble(choices: Choices, runtime: Runtime) -> RelayService:
     @param runtime: clock and network, and the host's name where no other is chosen.
     @raise ValueError: something is wrong; the text names the option and says how to mend it.
     """
-    settings = _settings(choices, runtime)
-    queue = _queue(choices, settings)
-    listeners = _listeners(choices, settings, queue)
-    return RelayService(settings, queue, listeners, "\n".join(_about(choices, queue)))
+    runtime = _chosen(choices, runtime)
+    queue = _queue(choices, runtime)
+    listeners = _listeners(choices, runtime, queue)
+    return RelayService(runtime, queue, listeners, "\n".join(_about(choices, queue)))
 
 
 @contextmanager
@@ -57,15 +58,19 @@ def _blaming(option: str) -> Iterator[None]:
         raise ValueError(f"{option}: {error}") from error
 
 
-def _settings(choices: Choices, runtime: Runtime) -> Settings:
+def _chosen(choices: Choices, runtime: Runtime) -> Runtime:
     with _blaming("--limit"):
         limits = Limits().changed(_pairs(choices.limit))
     with _blaming("--timeout"):
         timeouts = Timeouts().changed(_pairs(choices.timeout))
     with _blaming("--hostname"):
-        hostname = choices.hostname or runtime.hostname
-        settings = replace(Settings.of(runtime), hostname=hostname)
-    return replace(settings, limits=limits, timeouts=timeouts)
+        runtime = replace(runtime, hostname=choices.hostname or runtime.hostname)
+    if choices.resolver is not None:
+        with _blaming("--resolver"):
+            server = parse_server(choices.resolver)
+        resolver = StubResolver(runtime.reactor, runtime.random, lambda: [server])
+        runtime = replace(runtime, resolver=resolver)
+    return replace(runtime, limits=limits, timeouts=timeouts)
 
 
 def _pairs(texts: Sequence[str]) -> dict[str, str]:
@@ -80,26 +85,26 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def _queue(choices: Choices, settings: Settings) -> IQueue:
+def _queue(choices: Choices, runtime: Runtime) -> IQueue:
     if choices.queue != "direct:":
         raise ValueError(f"--queue: there is no queue {choices.queue!r}; write direct:")
     name = "route" if choices.route else choices.relay
     return DirectQueue(
-        settings,
-        _relay(choices, settings),
-        limits=settings.limits,
-        timeouts=settings.timeouts,
+        runtime,
+        _relay(choices, runtime),
+        limits=runtime.limits,
+        timeouts=runtime.timeouts,
         name=name,
     )
 
 
-def _relay(choices: Choices, settings: Settings) -> IRelay:
+def _relay(choices: Choices, runtime: Runtime) -> IRelay:
     # Equal descriptions mean one relay, and so one pool.
     built: dict[str, IRelay] = {}
 
     def build(description: str) -> IRelay:
         if description not in built:
-            built[description] = settings.relay(description)
+            built[description] = runtime.relay(description)
         return built[description]
 
     with _blaming("--relay"):
@@ -111,8 +116,8 @@ def _relay(choices: Choices, settings: Settings) -> IRelay:
             if domain in routes:
                 raise ValueError(f"{domain!r} has a route already")
             routes[domain] = build(description)
-            RouteRelay(routes, default, runtime=settings)  # says what is wrong with the domain
-    return RouteRelay(routes, default, runtime=settings) if routes else default
+            RouteRelay(routes, default, runtime=runtime)  # says what is wrong with the domain
+    return RouteRelay(routes, default, runtime=runtime) if routes else default
 
 
 def _route(text: str) -> tuple[str, str]:
@@ -123,15 +128,15 @@ def _route(text: str) -> tuple[str, str]:
     return star + a_label(domain.removeprefix("*.")), description
 
 
-def _edge_options(choices: Choices, settings: Settings) -> EdgeOptions:
+def _edge_options(choices: Choices, runtime: Runtime) -> EdgeOptions:
     with _blaming("--certificate"):
         certificate = None if choices.certificate is None else server_options(choices.certificate)
     access = _access(choices)
     with _blaming("--bare-newline"):
         return EdgeOptions(
             access=access,
-            limits=settings.limits,
-            timeouts=settings.timeouts,
+            limits=runtime.limits,
+            timeouts=runtime.timeouts,
             certificate=certificate,
             portal=portal(choices.checkers) if choices.checkers else None,
             bare_newline=cast("Literal['reject', 'normalize']", choices.bare_newline),
@@ -149,21 +154,18 @@ def _access(choices: Choices) -> Access:
     return access
 
 
-def _listeners(choices: Choices, settings: Settings, queue: IQueue) -> list[Listener]:
+def _listeners(choices: Choices, runtime: Runtime, queue: IQueue) -> list[Listener]:
     smtp = choices.smtp or ([] if choices.lmtp or choices.http else [DEFAULT_LISTENER])
-    options = _edge_options(choices, settings)
+    options = _edge_options(choices, runtime)
     web = _http_options(choices, options)
     _check_secrecy(choices, [*smtp, *choices.lmtp], options)
     lmtp = replace(options, lmtp=True)
     wanted: list[tuple[str, str, Callable[[], Edge]]] = [
-        *(("--smtp", each, lambda: SmtpEdgeFactory(settings, queue, options)) for each in smtp),
-        *(
-            ("--lmtp", each, lambda: SmtpEdgeFactory(settings, queue, lmtp))
-            for each in choices.lmtp
-        ),
-        *(("--http", each, lambda: HttpEdgeFactory(settings, queue, web)) for each in choices.http),
+        *(("--smtp", each, lambda: SmtpEdgeFactory(runtime, queue, options)) for each in smtp),
+        *(("--lmtp", each, lambda: SmtpEdgeFactory(runtime, queue, lmtp)) for each in choices.lmtp),
+        *(("--http", each, lambda: HttpEdgeFactory(runtime, queue, web)) for each in choices.http),
     ]
-    return [_listener(option, text, settings, edge()) for option, text, edge in wanted]
+    return [_listener(option, text, runtime, edge()) for option, text, edge in wanted]
 
 
 def _http_options(choices: Choices, options: EdgeOptions) -> EdgeOptions:
@@ -187,9 +189,9 @@ def _check_secrecy(choices: Choices, others: Sequence[str], options: EdgeOptions
         raise ValueError("--tokens: they are taken under TLS only; write --http ssl:...")
 
 
-def _listener(option: str, text: str, settings: Settings, edge: Edge) -> Listener:
+def _listener(option: str, text: str, runtime: Runtime, edge: Edge) -> Listener:
     with _blaming(f"{option} {text!r}"):
-        return Listener(server_endpoint(settings.reactor, text), edge, text)
+        return Listener(server_endpoint(runtime.reactor, text), edge, text)
 
 
 def _about(choices: Choices, queue: IQueue) -> Iterator[str]:

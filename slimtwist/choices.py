@@ -29,6 +29,7 @@ class Choices:
     @ivar accept: domains.
     @ivar relay_from: networks, or C{unix}; none for this host.
     @ivar hostname: C{None} for the host's own.
+    @ivar resolver: C{HOST:PORT}; C{None} for the name servers of this host.
     @ivar checkers: of passwords; none for no AUTH.
     @ivar tokens: files of tokens, for HTTP.
     @ivar certificate: a PEM file.
@@ -46,6 +47,7 @@ class Choices:
     accept: Sequence[str] = ()
     relay_from: Sequence[str] = ()
     hostname: str | None = None
+    resolver: str | None = None
     checkers: Sequence[ICredentialsChecker] = ()
     tokens: Sequence[str] = ()
     certificate: str | None = None

@@ -179,8 +179,7 @@ class Names:
         while len(self._known) > self._size:
             self._known.popitem(last=False)
         for waiting in self._asked.pop(key):
-            if not waiting.called:  # it was cancelled
-                waiting.callback(known)
+            waiting.callback(known)  # of no effect if it was cancelled
 
     def _in_trouble(self, key: tuple[str, int], error: NameTrouble) -> Answer | _Trouble:
         """Return what holds while there is trouble: what was known, if that may serve.
@@ -239,7 +238,7 @@ class Names:
         """Ask the resolver, whose questions cannot be cancelled: what comes late is ignored."""
         result: Deferred[Any] = Deferred()
         asked = cast("Any", getattr(self._resolver, _METHODS[kind])(name))
-        asked.addBoth(lambda answer: None if result.called else result.callback(answer))
+        asked.addBoth(result.callback)
         return result.addTimeout(_PATIENCE, self._clock)
 
 

@@ -11,7 +11,8 @@ Sources: RFC 5452 9 (accepting answers), RFC 7766 5 (truncation), RFC 1035 4.2 (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import copy_context
 from ipaddress import ip_address
 from random import Random
 from typing import IO, Any, Final, cast
@@ -25,7 +26,7 @@ from twisted.internet.endpoints import (
     connectProtocol,
 )
 from twisted.internet.protocol import DatagramProtocol, connectionDone
-from twisted.internet.threads import deferToThreadPool
+from twisted.internet.task import deferLater
 from twisted.names import dns
 from twisted.names.common import ResolverBase
 from twisted.names.error import DNSNameError, DNSServerError
@@ -44,14 +45,21 @@ _TCP: Final = 10
 _AT_ONCE: Final = 200
 #: Octets of a datagram that are read; without EDNS it has at most 512 (RFC 1035 4.2.1).
 _DATAGRAM: Final = 4096
-#: Octets from which on decoding takes so long that a thread does it.
-_LARGE: Final = 4096
+#: Records that are decoded before others have their turn.
+_SLICE: Final = 100
 #: Types that are decoded; the others are passed over.
 _DECODED: Final = frozenset({dns.A, dns.AAAA, dns.CNAME, dns.MX, dns.SOA})
 
 
 class _Message(dns.Message):
-    """A message that is whole: Twisted's own returns what it found before a cut."""
+    """A message whose records are decoded one by one, and that is whole.
+
+    Twisted decodes all at once, which can take 50 ms, and returns what it found before a cut.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sections: list[tuple[list[dns.RRHeader], int, IO[bytes]]] = []
 
     def parseRecords(
         self,
@@ -59,19 +67,30 @@ class _Message(dns.Message):
         num: int,
         strio: IO[bytes],
     ) -> None:
-        for _ in range(num):
-            header = dns.RRHeader(auth=self.auth)
-            header.decode(strio)
-            length = cast("int", header.rdlength)
-            known = header.type in _DECODED
-            make = self.lookupRecordType(header.type) if known else dns.UnknownRecord
-            payload = cast("Any", make(ttl=header.ttl))
-            end = strio.tell() + length
-            payload.decode(strio, length)
-            if strio.tell() != end:
-                raise ValueError("a record is not as long as it says")
-            header.payload = payload
-            list.append(header)
+        self._sections.append((list, num, strio))
+        # In here is how many compressed names Twisted allows a message, and has seen in it.
+        self._context = copy_context()
+
+    def records(self) -> Iterator[None]:
+        """Decode a record in each step. Raises whatever a decoder makes of hostile octets."""
+        for section, count, stream in self._sections:
+            for _ in range(count):
+                section.append(self._context.run(self._record, stream))
+                yield
+
+    def _record(self, stream: IO[bytes]) -> dns.RRHeader:
+        header = dns.RRHeader(auth=self.auth)
+        header.decode(stream)
+        length = cast("int", header.rdlength)
+        known = header.type in _DECODED
+        make = self.lookupRecordType(header.type) if known else dns.UnknownRecord
+        payload = cast("Any", make(ttl=header.ttl))
+        end = stream.tell() + length
+        payload.decode(stream, length)
+        if stream.tell() != end:
+            raise ValueError("a record is not as long as it says")
+        header.payload = payload
+        return header
 
 
 class _Question:
@@ -86,18 +105,29 @@ class _Question:
         message.queries = [query]
         self.octets = message.toStr()
 
-    def read(self, octets: bytes) -> dns.Message | None:
-        """Return the answer that some octets are, if they are one to this question."""
-        if octets[:2] != self.octets[:2] or len(octets) < dns.Message.headerSize:
+    def begin(self, octets: bytes) -> _Message | None:
+        """Return the answer that some octets begin, if they are one to this question."""
+        if octets[:2] != self.octets[:2]:
             return None
         message = _Message()
         try:
             message.fromStr(octets)
         except Exception:  # noqa: BLE001 - whatever a decoder makes of hostile octets
-            if not message.trunc:
-                return None
+            return None
         asked = message.queries == [self._query] and message.opCode == dns.OP_QUERY
         return message if asked and message.answer else None
+
+    def read(self, octets: bytes) -> _Message | None:
+        """Return the answer that some octets are; of one that was cut, what is whole."""
+        message = self.begin(octets)
+        if message is None or message.trunc:
+            return message
+        try:
+            for _ in message.records():
+                pass
+        except Exception:  # noqa: BLE001 - likewise
+            return None
+        return message
 
 
 class _Datagrams(DatagramProtocol):
@@ -118,6 +148,10 @@ class _Datagrams(DatagramProtocol):
             self.answer.callback(message)
 
     def connectionRefused(self) -> None:
+        self.stopProtocol()
+
+    def stopProtocol(self) -> None:
+        # With epoll, Twisted takes a refusal for the end of the port and does not tell of it.
         if not self.answer.called:
             self.answer.errback(error.ConnectionRefusedError())
 
@@ -146,7 +180,7 @@ class StubResolver(ResolverBase):
 
     def __init__(
         self,
-        reactor: Any,  # noqa: ANN401 - it provides time, UDP, TCP and threads
+        reactor: Any,  # noqa: ANN401 - it provides time, UDP and TCP
         random: Random,
         servers: Callable[[], Sequence[Server]] | None = None,
     ) -> None:
@@ -233,16 +267,14 @@ class StubResolver(ResolverBase):
         finally:
             if protocol.transport is not None:
                 cast("Any", protocol.transport).abortConnection()
-        message = await self._read(question, octets)
+        message = question.begin(octets)
         if message is None:
             raise ValueError("the answer cannot be read")
+        if not message.trunc:
+            for count, _ in enumerate(message.records(), 1):
+                if count % _SLICE == 0:
+                    await deferLater(self._reactor, 0)
         return message
-
-    async def _read(self, question: _Question, octets: bytes) -> dns.Message | None:
-        if len(octets) < _LARGE:
-            return question.read(octets)
-        pool = self._reactor.getThreadPool()
-        return await deferToThreadPool(self._reactor, pool, question.read, octets)
 
 
 def _records(message: dns.Message) -> Records:

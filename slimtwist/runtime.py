@@ -20,6 +20,7 @@ from twisted.plugin import getPlugins
 
 from slimtwist.description import parse_description
 from slimtwist.interfaces import IRelay, IRelayPlugin
+from slimtwist.limits import Limits, Timeouts
 
 #: RFC 5321 4.1.2: a domain, but with the underscores that some hosts have.
 _DOMAIN: Final = re.compile(r"(?=.{1,255}\Z)(?:(?!-)[-_0-9A-Za-z]{1,63}(?<!-)(?:\.(?!\Z)|\Z))+\Z")
@@ -58,6 +59,8 @@ class Runtime:
     @ivar hostname: what this host calls itself: in EHLO, in greetings and trace fields.
     @ivar random: the source of all randomness.
     @ivar resolver: asks the domain name system; C{None} for the one of C{/etc/resolv.conf}.
+    @ivar limits: how much is taken, where nobody says otherwise.
+    @ivar timeouts: how long is waited, where nobody says otherwise.
     @raise ValueError: the host name cannot be one.
     """
 
@@ -65,6 +68,8 @@ class Runtime:
     hostname: str = "localhost"
     random: random.Random = field(default_factory=random.SystemRandom)
     resolver: IResolver | None = None
+    limits: Limits = field(default_factory=Limits)
+    timeouts: Timeouts = field(default_factory=Timeouts)
 
     def __post_init__(self) -> None:
         """Check the host name."""

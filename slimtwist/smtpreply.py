@@ -1,6 +1,8 @@
 # -*- test-case-name: tests.test_smtpreply -*-
 """The field C{X-Smtp-Reply}: an SMTP reply in an HTTP response.
 
+It looks like this::
+
     X-Smtp-Reply: 550; message="5.1.1 No such user"; command="RCPT"
 
 The form is that of python-slimta's HTTP edge.  Values are quoted strings of RFC 9110 5.6.4.

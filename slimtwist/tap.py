@@ -18,6 +18,7 @@ from twisted.python import usage
 import slimtwist
 from slimtwist.assembly import assemble
 from slimtwist.choices import Choices
+from slimtwist.edge.room import use_all_descriptors
 from slimtwist.runtime import Runtime, default_runtime
 from slimtwist.smtp.secret import read_secret
 
@@ -36,8 +37,9 @@ class Options(usage.Options, AuthOptionMixin):
     supportedInterfaces = (IUsernamePassword, IUsernameHashedPassword)
 
     optParameters = [  # noqa: RUF012 - usage.Options wants it so
-        ["relay", "r", None, "Where mail goes: smtp:HOST, for instance."],
+        ["relay", "r", "mx:", "Where mail goes: smtp:HOST for a smart host, by default mx:."],
         ["queue", "q", "direct:", "What holds messages. direct: holds nothing."],
+        ["resolver", None, None, "The name server that is asked, HOST:PORT, if not resolv.conf's."],
         ["hostname", None, None, "What this host calls itself, if not by its own name."],
         ["certificate", None, None, "A PEM file with key and certificates, to offer STARTTLS."],
         ["bare-newline", None, "reject", "What to do about CR or LF alone: reject or normalize."],
@@ -119,28 +121,16 @@ class Options(usage.Options, AuthOptionMixin):
 
     def postOptions(self) -> None:
         """Build the service. Raises UsageError when it cannot be."""
-        if self["relay"] is None:
-            raise usage.UsageError(
-                "--relay is missing: say where mail goes, as in --relay smtp:smarthost.example.com"
-            )
+        use_all_descriptors()
         try:
             self.service = assemble(self._choices(), self._runtime or default_runtime())
         except ValueError as error:
             raise usage.UsageError(str(error)) from error
 
     def _choices(self) -> Choices:
-        names = [
-            "relay",
-            "smtp",
-            "lmtp",
-            "http",
-            "route",
-            "queue",
-            "accept",
-            "relay-from",
-            "hostname",
-        ]
-        names += ["tokens", "certificate", "limit", "timeout", "bare-newline"]
+        names = ["relay", "smtp", "lmtp", "http", "route", "queue", "accept", "relay-from"]
+        names += ["hostname", "resolver", "tokens", "certificate", "limit", "timeout"]
+        names += ["bare-newline"]
         chosen: dict[str, Any] = {name.replace("-", "_"): self[name] for name in names}
         return Choices(**chosen, checkers=self["credCheckers"])
 

@@ -174,6 +174,15 @@ class CacheTests(NamesTestCase):
         self.reactor.advance(1)
         self.assertEqual(self.questions(10, "a.example"), 2)
 
+    def test_aliases(self) -> None:
+        """So does that of every alias on the way, when each comes in an answer of its own."""
+        self.zone.follows = False
+        self.zone.zone["a.example"] = ["10 CNAME b.example"]
+        self.zone.zone["b.example"] = ["20 CNAME example.org"]
+        self.assertEqual(self.questions(9.9, "a.example"), 3)
+        self.reactor.advance(1)
+        self.assertEqual(self.questions(10, "a.example"), 6)
+
     def test_bounds(self) -> None:
         """It counts for a second at least and a day at most; with its first bit set it is none
         (DNS-24, DNS-25, RFC 2181 8).

@@ -44,7 +44,17 @@ class NameTests(SynchronousTestCase):
         """A host's name has letters, digits, hyphens within, and underscores (RFC 1123 2.1)."""
         for good in ("mx1.example.org", "mx_1.example.org", "3com.example", "a"):
             self.assertTrue(is_host(good), good)
-        for bad in ("", "-a.example", "a-.example", "a.", "a b", "a\r\n", "a\\x00", "[192.0.2.1]"):
+        for bad in (
+            "",
+            "-a.example",
+            "a-.example",
+            "a.",
+            "a b",
+            "a\r\n",
+            "a\\x00",
+            "[192.0.2.1]",
+            "a" * 64,
+        ):
             self.assertFalse(is_host(bad), bad)
 
 

@@ -46,7 +46,8 @@ class ParseTests(SynchronousTestCase):
 
     def test_one_text(self) -> None:
         """One text is no list of recipients: its characters would be taken for them."""
-        self.assertRaises(ValueError, Envelope.parse, "a@b", "c@d", b"")
+        error = self.assertRaises(ValueError, Envelope.parse, "a@b", "c@d", b"")
+        self.assertIn("not one text", str(error))
 
     def test_no_recipients(self) -> None:
         """Without recipients there is nothing to report on (OUT-11)."""

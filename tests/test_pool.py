@@ -330,6 +330,22 @@ class PoolTests(SynchronousTestCase):
         self.successResultOf(done[3])
         self.assertEqual([line.uses % 1_000_000 for line in made], [2, 2, 1])
 
+    def test_at_once_and_cancelled(self) -> None:
+        """Who met a dead connection at once, and waits for another, can be cancelled."""
+
+        class Dead(Line):
+            def deliver(self, envelope: Envelope) -> Deferred[Report]:
+                running = super().deliver(envelope)
+                self.end(Stale(DIED), dies=True)
+                return running
+
+        pool = self.pool()
+        [done] = self.deliver(pool, 1)
+        self.opened(Dead())
+        done.cancel()
+        self.failureResultOf(done, AttemptCancelled)
+        self.assertIn("1 opening, 0 running, 0 waiting", repr(pool))
+
     # Many
 
     def test_many_that_fail_at_once(self) -> None:

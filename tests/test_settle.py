@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -215,6 +216,25 @@ class RelayEndsTests(SettleCase):
         self.assertEqual([], self.reports)
         inner.callback(REPORT)
         self.check(REPORT)
+
+    def test_names_are_not_formats(self) -> None:
+        """What a relay calls itself, or raises, is a field of the log, and no format (INJ-14)."""
+
+        class Named(Relay):
+            """A relay with a hostile name."""
+
+            def __str__(self) -> str:
+                return "{0.__class__}{log_level}%s%n"
+
+        for attempt, said in (
+            (raising(Odd("{result!r}")), "failed"),
+            (lambda: None, "returned None"),
+        ):
+            with capturedLogs() as logged:
+                settle(self.clock, Named(attempt), ENVELOPE, 0, DEADLINE)
+            (event,) = logged
+            self.assertEqual(f"relay {{0.__class__}}{{log_level}}%s%n {said}", formatEvent(event))
+        self.assertEqual(1, len(self.flushLoggedErrors(Odd)))
 
 
 class DeadlineTests(SettleCase):

@@ -70,9 +70,9 @@ class OptionTests(SynchronousTestCase):
         for name in ("route", "accept", "relay-from", "limit", "timeout"):
             self.assertEqual(len(options[name]), 2)
 
-    def test_missing_relay(self) -> None:
-        """Where mail goes must be said, and how is shown."""
-        self.assertIn("--relay is missing: say where mail goes, as in --relay smtp:", self.wrong())
+    def test_default_relay(self) -> None:
+        """Without a word on where mail goes, it goes to the exchangers of each domain."""
+        self.assertEqual(self.parse()["relay"], "mx:")
 
     def test_wrong(self) -> None:
         """What cannot be is an error of usage that names the option."""
@@ -181,7 +181,7 @@ class ProcessTests(SynchronousTestCase):
         (OS-12).
         """
         cases = {
-            (): "--relay is missing",
+            ("--resolver", "dns.example"): "--resolver: 'dns.example' is no name server",
             ("--relay", "smtp:"): "--relay: smtp: the host is missing",
             ("--relay", "smtp:x:credentials=/nowhere"): "credentials: /nowhere: No such file",
             ("--relay", "blackhole:", "--certificate", "/"): "--certificate: /: Is a directory",

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.edge.test_smtp -*-
+# -*- test-case-name: tests.edge.test_setting -*-
 """What all connections of one edge share."""
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from slimtwist.edge.channel import Channel
 from slimtwist.edge.options import EdgeOptions
 from slimtwist.edge.peer import client_ip, is_local
 from slimtwist.edge.replies import STOPPING, TOO_MANY_CLIENTS
+from slimtwist.edge.room import room_for
 from slimtwist.edge.session import Session
 from slimtwist.edge.setting import Setting
 from slimtwist.interfaces import IQueue
@@ -109,7 +110,7 @@ class SmtpEdgeFactory(Factory):
 
     def _crowded(self, ip: str | None) -> bool:
         limits = self._options.limits
-        if self._clients >= limits.clients:
+        if self._clients >= room_for(limits.clients):
             return True
         return not is_local(ip) and self._addresses[ip] >= limits.clients_per_address
 

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from slimtwist.description import number, switch
 from slimtwist.runtime import Runtime, ehlo_name
-from slimtwist.settings import Settings
 from slimtwist.smtp.credentials import Credentials
 from slimtwist.smtp.pem import Identity, TrustAnchors
 from slimtwist.smtp.tls import TlsMode, TlsPolicy
@@ -69,7 +68,7 @@ def connection(
 ) -> dict[str, Any]:
     """Return keyword arguments of L{StaticSmtpRelay<slimtwist.relay.smtp.static.StaticSmtpRelay>}.
 
-    @param runtime: is among them; an operator's L{Settings} are the defaults.
+    @param runtime: is among them; its limits and timeouts are the defaults.
     @param given: arguments of a description; those not in L{ARGUMENTS} are errors.
     @param tls_first: whether TLS comes first where the description does not say.
     @raise ValueError: an argument is unknown or wrong; the text names it.
@@ -77,11 +76,10 @@ def connection(
     if unknown := given.keys() - {*ARGUMENTS}:
         known = ", ".join(ARGUMENTS)
         raise ValueError(f"unknown argument {min(unknown)!r}; beside its own there are {known}")
-    settings = Settings.of(runtime)
     return {
         "runtime": runtime,
-        "limits": settings.limits.changed(_chosen(given, LIMITS)),
-        "timeouts": settings.timeouts.changed(_chosen(given, TIMEOUTS)),
+        "limits": runtime.limits.changed(_chosen(given, LIMITS)),
+        "timeouts": runtime.timeouts.changed(_chosen(given, TIMEOUTS)),
         "tls": _policy(given, tls_first=tls_first),
         **{name: _made(name, OTHERS[name], given[name]) for name in OTHERS if name in given},
     }

@@ -6,11 +6,10 @@ Sources: RFC 5321 4.4 (Return-Path), RFC 4155 (the line before a message in an m
 
 from __future__ import annotations
 
-import time
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email.parser import BytesHeaderParser
-from email.policy import compat32
+from datetime import UTC, datetime
 from typing import Final
 
 from slimtwist.address import Recipient
@@ -19,7 +18,6 @@ from slimtwist.envelope import Envelope
 
 #: Octets of a message in which its header is looked for.
 _HEADER: Final = 1 << 20
-_PARSER: Final = BytesHeaderParser(policy=compat32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +59,23 @@ class Dress:
             return
         yield from _with_lf(head, envelope.content.blocks())
 
+    def visited(self, content: Content) -> frozenset[str]:
+        """Return whom a message was delivered to before, in lower case, as far as that counts.
+
+        @raise OSError: the content cannot be read.
+        """
+        found = fields(content, "Delivered-To") if self.delivered_to else ()
+        return frozenset(map(str.lower, found))
+
+    @property
+    def names_recipient(self) -> bool:
+        """Whether the message differs from recipient to recipient."""
+        return self.delivered_to or self.x_original_to
+
     def _head(self, envelope: Envelope, recipient: Recipient | None, now: float) -> Iterator[bytes]:
         sender = envelope.sender.octets
         if self.from_line:
-            date = time.asctime(time.gmtime(now)).encode()
+            date = datetime.fromtimestamp(now, UTC).ctime().encode()
             yield b"From %s %s\r\n" % (sender.replace(b" ", b"-") or b"MAILER-DAEMON", date)
         if self.return_path:
             yield b"Return-Path: <%s>\r\n" % sender
@@ -85,16 +96,23 @@ def _with_lf(head: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def fields(content: Content, name: str) -> list[str]:
-    """Return the values of a header field, in their order.
+    """Return the values of a header field, in their order, each in one line.
 
     @param name: in any case.
+    @raise OSError: the content cannot be read.
     """
-    header = b""
+    field = rb"(?im)^%b[ \t]*:([^\r\n]*(?:\r\n[ \t][^\r\n]*)*)" % re.escape(name).encode()
+    values = re.findall(field, _header(content))
+    return [" ".join(value.decode("utf-8", "replace").split()) for value in values]
+
+
+def _header(content: Content) -> bytes:
+    """Return the header of a message, or as much of it as is looked at."""
+    header = b"\r\n"
     for block in content.blocks():
         header += block
-        end = (b"\r\n" + header).find(b"\r\n\r\n")
-        if end >= 0 or len(header) > _HEADER:
-            header = header[: end if end >= 0 else _HEADER]
+        if (end := header.find(b"\r\n\r\n")) >= 0:
+            return header[:end]
+        if len(header) > _HEADER:
             break
-    values = _PARSER.parsebytes(header).get_all(name, [])
-    return [" ".join(str(value).split()) for value in values]
+    return header[:_HEADER]

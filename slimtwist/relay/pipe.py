@@ -9,26 +9,26 @@ Sources: sysexits.h, Postfix's pipe(8), maildrop(1), dovecot-lda(1).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, fail
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from slimtwist.address import Address
 from slimtwist.envelope import Envelope
 from slimtwist.errors import TransientRelayError, fault_outcome
 from slimtwist.interfaces import IRelay
 from slimtwist.latch import Latch
 from slimtwist.outcome import Outcome, Report
 from slimtwist.relay.child import CannotRun, Child
-from slimtwist.relay.dress import Dress, fields
-from slimtwist.relay.process import Ending, Run
-from slimtwist.relay.sysexits import exit_statuses, outcome
-from slimtwist.relay.template import Template, UnfitValue, command
-from slimtwist.reply import Reply, printable
+from slimtwist.relay.commandline import CommandLine
+from slimtwist.relay.dress import Dress
+from slimtwist.relay.places import Places
+from slimtwist.relay.process import Run
+from slimtwist.relay.program import Job, Program
+from slimtwist.relay.sysexits import exit_statuses
 from slimtwist.runtime import Runtime, default_runtime
 from slimtwist.together import Cancellable, side_by_side
 
@@ -36,7 +36,8 @@ from slimtwist.together import Cancellable, side_by_side
 TIMEOUT: Final = 1000.0
 #: Programs that run at once.
 AT_ONCE: Final = 20
-_LOOP: Final = Reply.parse("554 5.4.6 mail loop: the message was delivered here before")
+#: Seconds in which one complaint is logged that a program cannot be run.
+_QUIET: Final = 60.0
 
 
 @implementer(IRelay)
@@ -76,19 +77,19 @@ class PipeRelay:
         @param runtime: clock and processes; C{None} for those of this process.
         @raise ValueError: an argument is wrong; the text names it.
         """
-        if concurrency < 1:
-            raise ValueError(f"concurrency={concurrency} runs nothing")
-        self._command = command(args)
-        self._timeout = TIMEOUT if timeout is None else timeout
-        self._per_recipient = per_recipient
-        self._places = DeferredSemaphore(concurrency)
-        self._leading_dash = leading_dash
-        self._require_full_read = require_full_read
-        self._statuses = exit_statuses(exit_codes or {})
-        self._dress = dress or Dress()
-        self._child = child or Child()
+        self._program = Program(
+            CommandLine.parse(args, leading_dash=leading_dash),
+            child or Child(),
+            dress or Dress(),
+            exit_statuses(exit_codes or {}),
+            TIMEOUT if timeout is None else timeout,
+            per_recipient,
+            require_full_read,
+        )
+        self._places = Places(concurrency)
         self._reactor = (runtime or default_runtime()).reactor
-        self._busy = 0
+        self._complained: float | None = None
+        self._busy = 0  # attempts, and programs, which may outlive them
         self._stopping = False
         self._stopped = Latch()
 
@@ -108,102 +109,63 @@ class PipeRelay:
 
     def __repr__(self) -> str:
         """Tell the program, for operators."""
-        return f"<{type(self).__name__} {self._command[0].text}>"
+        return f"<{type(self).__name__} {self._program.command.program}>"
 
     async def _attempt(self, envelope: Envelope) -> Report:
-        count = len(envelope.recipients)
-        groups = [[i] for i in range(count)] if self._per_recipient else [list(range(count))]
-        outcomes = await side_by_side(self._deliver(envelope.subset(each)) for each in groups)
+        try:
+            jobs = list(self._program.jobs(envelope))
+        except Exception:  # noqa: BLE001 - a content may be anybody's file
+            self._log.failure("message {id} cannot be read", id=envelope.id)
+            outcome = self._program.fault("internal", "the message cannot be read")
+            return Report.uniform(outcome, len(envelope.recipients))
+        outcomes = await side_by_side(self._deliver(envelope, job) for job in jobs)
         return Report.merge(
-            (group, Report.uniform(self._known(each), len(group)))
-            for group, each in zip(groups, outcomes, strict=True)
+            (job.positions, Report.uniform(self._known(each), len(job.positions)))
+            for job, each in zip(jobs, outcomes, strict=True)
         )
 
-    async def _deliver(self, envelope: Envelope) -> Outcome:
-        """Run the program for the recipients of an envelope."""
+    async def _deliver(self, envelope: Envelope, job: Job) -> Outcome:
+        """Run the program for some recipients, or refuse to."""
+        if job.refusal is not None:
+            return self._program.refused(job.refusal)
         try:
-            argv = self._argv(envelope)
-            if self._loops(envelope):
-                return self._ours(_LOOP)
-            await self._places.acquire()
-        except UnfitValue as error:
-            return self._ours(Reply.parse(error.reply))
+            await self._places.take()
         except CancelledError:
-            return self._fault("cancelled", "")
-        run = self._run(envelope)
-        try:
-            self._child.spawn(self._reactor, run, argv)
-        except CannotRun as error:
-            run.abandon()
-            self._log.error("{error}", error=str(error))
-            return self._fault("configuration", str(error))
-        try:
-            return self._meaning(await run.ended)
-        except CancelledError:
-            return self._fault("cancelled", "", ambiguous=run.fed)
-
-    def _run(self, envelope: Envelope) -> Run:
-        recipient = envelope.recipients[0] if self._per_recipient else None
-        blocks = self._dress.blocks(envelope, recipient, self._reactor.seconds())
-        run = Run(self._reactor, blocks, self._timeout)
+            return self._program.fault("cancelled")
+        run = self._program.run(self._reactor, envelope, job)
         self._busy += 1
-        run.gone.addBoth(self._ended).addBoth(lambda _: self._places.release())
-        return run
+        run.gone.addBoth(self._ended).addBoth(lambda _: self._places.give_back())
+        return await self._run(run, job)
 
-    def _argv(self, envelope: Envelope) -> list[str]:
-        names = [name for template in self._command for name in template.names]
-        values = _values(envelope, names)
-        return [
-            argument
-            for template in self._command
-            for argument in self._arguments(template, envelope, values)
-        ]
+    async def _run(self, run: Run, job: Job) -> Outcome:
+        try:
+            self._program.child.spawn(self._reactor, run, job.argv)
+        except CannotRun as error:
+            self._complain(str(error))
+            run.abandon()
+            return self._program.fault("configuration", str(error))
+        except Exception:
+            run.abandon()
+            raise
+        try:
+            return self._program.meaning(await run.ended)
+        except CancelledError:
+            return self._program.fault("cancelled", ambiguous=run.fed)
 
-    def _arguments(
-        self, template: Template, envelope: Envelope, values: Mapping[str, str]
-    ) -> list[str]:
-        """Return an argument, or one for each recipient where it names them."""
-        if not template.names & _OF_RECIPIENT.keys():
-            return [template.fill(values, leading_dash=self._leading_dash)]
-        return [
-            template.fill(
-                {**values, **{name: get(each.address) for name, get in _OF_RECIPIENT.items()}},
-                leading_dash=self._leading_dash,
-            )
-            for each in envelope.recipients
-        ]
-
-    def _loops(self, envelope: Envelope) -> bool:
-        if not (self._dress.delivered_to and self._per_recipient):
-            return False
-        ours = str(envelope.recipients[0].address).lower()
-        return ours in map(str.lower, fields(envelope.content, "Delivered-To"))
-
-    def _meaning(self, ending: Ending) -> Outcome:
-        if ending.timed_out:
-            detail = f"{self._command[0].text} did not end in {self._timeout:g} s"
-            return self._fault("timeout", detail, ambiguous=ending.fed)
-        if ending.status is None:
-            how = "was lost" if ending.signal is None else f"was killed by signal {ending.signal}"
-            return self._fault("internal", f"the program {how}", ambiguous=ending.fed)
-        if self._require_full_read and not ending.fed and ending.status == 0:
-            return self._fault("internal", "the program did not read all of the message")
-        return outcome(ending.status, ending.output, self._statuses, self._command[0].text)
-
-    def _ours(self, reply: Reply) -> Outcome:
-        return Outcome.of(reply, host=self._command[0].text, command="RCPT")
-
-    def _fault(self, fault: str, detail: str, *, ambiguous: bool = False) -> Outcome:
-        host = self._command[0].text
-        return fault_outcome(fault, detail, host=host, command="end of data", ambiguous=ambiguous)
+    def _complain(self, why: str) -> None:
+        """Log that a program cannot be run, but not for each of many messages."""
+        now = self._reactor.seconds()
+        if self._complained is None or now - self._complained >= _QUIET:
+            self._complained = now
+            self._log.error("{why}", why=why)
 
     def _known(self, result: Outcome | Failure) -> Outcome:
         if isinstance(result, Outcome):
             return result
         self._log.failure("a delivery to {relay} failed", result, relay=self)
-        return self._fault("internal", printable(type(result.value).__name__), ambiguous=True)
+        return self._program.fault("internal", type(result.value).__name__, ambiguous=True)
 
-    def _ended(self, result: object) -> object:
+    def _ended(self, result: object) -> Any:  # noqa: ANN401 - passed through
         self._busy -= 1
         self._look_for_end()
         return result
@@ -216,7 +178,7 @@ class PipeRelay:
 class MaildropRelay(PipeRelay):
     """Delivers with maildrop, as the user that the daemon or the program runs as."""
 
-    _program: ClassVar[str] = "maildrop"
+    _program_name: ClassVar[str] = "maildrop"
     _options: ClassVar[Sequence[str]] = ("-f", "{sender}")
 
     def __init__(
@@ -236,37 +198,15 @@ class MaildropRelay(PipeRelay):
         """
         arguments.setdefault("dress", Dress(eol="lf"))
         super().__init__(
-            [path or self._program, *self._options, *(extra_args or ())], timeout, **arguments
+            [path or self._program_name, *self._options, *(extra_args or ())], timeout, **arguments
         )
 
 
 class DovecotLdaRelay(MaildropRelay):
-    """Delivers with Dovecot's local delivery agent, to the user named like the recipient."""
+    """Delivers with Dovecot's local delivery agent, to the user named like the recipient.
 
-    _program = "/usr/lib/dovecot/dovecot-lda"
-    _options = ("-f", "{sender}", "-d", "{recipient}")
+    It is told (C{-e}) to let us refuse a message, instead of sending a notification by itself.
+    """
 
-
-_OF_RECIPIENT: Final[Mapping[str, Callable[[Address], str]]] = {
-    "recipient": str,
-    "localpart": lambda address: address.local,
-    "domain": lambda address: address.domain,
-    "extension": lambda address: address.local.partition("+")[2],
-}
-
-
-def _values(envelope: Envelope, names: Collection[str]) -> dict[str, str]:
-    """Return what the names that are no recipient's stand for."""
-    client = envelope.client
-    values = {
-        "sender": str(envelope.sender),
-        "envelope_id": envelope.id,
-        "client_ip": client.ip or "",
-        "client_host": client.host or "",
-        "client_ehlo": client.helo or "",
-        "client_protocol": client.protocol or "",
-        "client_auth": client.auth or "",
-    }
-    if "message_id" in names:
-        values["message_id"] = next(iter(fields(envelope.content, "Message-ID")), "")
-    return values
+    _program_name = "/usr/lib/dovecot/dovecot-lda"
+    _options = ("-e", "-f", "{sender}", "-d", "{recipient}")

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from slimtwist.description import number
+from slimtwist.description import number, seconds
 from slimtwist.interfaces import IRelay
-from slimtwist.relay.arguments import connection, plain_host
+from slimtwist.relay.arguments import ARGUMENTS, connection, plain_host
 from slimtwist.relay.blackhole import BlackholeRelay
+from slimtwist.relay.smtp.mx import IDLE, MxSmtpRelay
 from slimtwist.relay.smtp.static import StaticLmtpRelay, StaticSmtpRelay
 from slimtwist.runtime import Runtime
 
 #: RFC 8314 7.3: TLS comes first on this port.
 _SUBMISSIONS: Final = 465
+#: What C{mx:} has no use for: exchangers ask for no password, and are called by their own names.
+NOT_OF_MX: Final = frozenset({"credentials", "auth_insecure", "reference", "tls_first"})
 
 
 def parse_smtp(
@@ -55,6 +58,43 @@ def parse_lmtp(
     """
     tcp_port = number("port", port, least=1)
     return StaticLmtpRelay(plain_host(host), tcp_port, unix=unix, **connection(runtime, arguments))
+
+
+def parse_mx(
+    runtime: Runtime,
+    *,
+    port: str = "25",
+    stale: str | None = None,
+    allow_networks: str = "",
+    deny_networks: str = "",
+    own: str = "",
+    destinations: str = "1000",
+    **arguments: str,
+) -> IRelay:
+    """Build a relay to the exchangers of each recipient's domain. See L{MxSmtpRelay}.
+
+    @param allow_networks: networks between commas, as are C{deny_networks} and C{own}.
+    @param arguments: of L{slimtwist.relay.arguments}, but for L{NOT_OF_MX}.
+    @raise ValueError: an argument is wrong; the text names it.
+    """
+    if useless := NOT_OF_MX.intersection(arguments):
+        known = ", ".join(each for each in ARGUMENTS if each not in NOT_OF_MX)
+        raise ValueError(f"unknown argument {min(useless)!r}; beside its own there are {known}")
+    arguments.setdefault("idle", f"{min(runtime.timeouts.idle, IDLE):g}")
+    return MxSmtpRelay(
+        port=number("port", port, least=1),
+        stale=0 if stale is None else seconds("stale", stale),
+        allow_networks=_list(allow_networks),
+        deny_networks=_list(deny_networks),
+        own=_list(own),
+        destinations=number("destinations", destinations, least=1, most=1_000_000),
+        **connection(runtime, arguments),
+    )
+
+
+def _list(text: str) -> list[str]:
+    """Return what stands between commas, without the brackets that protect colons."""
+    return text.replace("[", "").replace("]", "").split(",") if text else []
 
 
 def parse_blackhole(runtime: Runtime) -> IRelay:  # noqa: ARG001 - every parser gets it

@@ -1,16 +1,14 @@
 # -*- test-case-name: tests.relay.test_process -*-
 """One run of a program that takes a message on its standard input.
 
-The program has a process group of its own, so that all of it can be ended; it has the descriptors
-0, 1 and 2 and nothing else of ours.  How it ended is told when it has ended, whoever else holds its
-pipes open.
+The program leads a process group, so that all of it can be ended.  How it ended is told when it has
+ended, whoever else holds its pipes open.
 
-Sources: setsid(2), kill(2), POSIX process groups.
+Sources: setsid(2), kill(2), pipe(7), POSIX process groups.
 """
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,20 +16,26 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.interfaces import IDelayedCall, IPullProducer, IReactorTime
+from twisted.internet.main import CONNECTION_DONE
+from twisted.internet.process import reapAllProcesses, unregisterReapProcessHandler
 from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from slimtwist.deadline import Deadline
+from slimtwist.relay.group import exists, send_signal
+from slimtwist.relay.output import Output
+from slimtwist.relay.unread import Unread
 
-#: Octets kept of the beginning, and of the end, of what a program prints.
-_KEPT: Final = 2048
 #: Seconds for output that is still in a pipe when the program has ended.
-_LAST_WORDS: Final = 1.0
-#: Seconds between asking a program to end and ending it; and for the system to tell of it.
-_MERCY: Final = 5.0
+LAST_WORDS: Final = 1.0
+#: Seconds between asking a program to end and ending it; and then for the system to tell of it.
+MERCY: Final = 5.0
+#: Seconds between looks whether somebody else has waited for our child.
+LOOK: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +44,18 @@ class Ending:
 
     @ivar status: its exit status; C{None} when it was killed, or nobody knows.
     @ivar signal: the signal that killed it.
-    @ivar timed_out: whether it did not end in time.
+    @ivar stopped: why we have ended it: C{"timeout"}, C{"unreadable"} message, C{"unwatched"}
+        pipe, C{"cancelled"}; else empty.
     @ivar fed: whether all of the message was given to it.
+    @ivar read: whether it has read all of that, as far as this was looked for.
     @ivar output: what it printed: the beginning, and the end.
     """
 
     status: int | None
     signal: int | None
-    timed_out: bool
+    stopped: str
     fed: bool
+    read: bool
     output: str
 
 
@@ -56,36 +63,50 @@ class Ending:
 class Run(ProcessProtocol):
     """Feeds a program and waits for its end.
 
-    @ivar ended: fires once with an L{Ending}. Cancelling it ends the program.
+    @ivar ended: fires once with an L{Ending}.  Who cancels it ends the program, or is told at once
+        how it has ended.
     @ivar fed: whether all of the message was written to the program.
     @ivar gone: fires when nothing is left of it.
     """
 
+    _log = Logger()
     transport: Any
 
-    def __init__(self, clock: IReactorTime, blocks: Iterator[bytes], timeout: float) -> None:
+    def __init__(
+        self, clock: IReactorTime, blocks: Iterator[bytes], timeout: float, unread: Unread
+    ) -> None:
         """Prepare to be given to C{spawnProcess}.
 
         @param blocks: what the program reads.
         @param timeout: seconds that it may take.
+        @param unread: looks for what the program did not read.
         """
         self._clock = clock
-        self._blocks = blocks
-        self._timer = Deadline(clock, self._overdue)
+        # Who writes nothing is never asked again.
+        self._blocks: Iterator[bytes] = filter(None, blocks)
+        self._unread = unread
+        self._timer = Deadline(clock, lambda: self._stop("timeout"))
         self._timer.set(timeout)
-        self._output = bytearray()
-        self._lost = 0  # octets of output that were not kept
-        self.fed = False
-        self._timed_out = False
-        self._killed = False
+        self._output = Output()
+        self._stopped = ""
         self._reason: Failure | None = None
         self._wait: IDelayedCall | None = None
-        self.ended: Deferred[Ending] = Deferred(lambda _: self.kill())
+        self._next_look: IDelayedCall | None = None
+        self.pid: int | None = None
+        self.fed = False
+        self.ended: Deferred[Ending] = Deferred(self._cancelled)
         self.gone: Deferred[None] = Deferred()
 
     def connectionMade(self) -> None:
         """Begin to feed the program."""
         self.pid = self.transport.pid
+        self._next_look = self._clock.callLater(LOOK, self._look)
+        try:
+            self._unread.watch(self.transport.pipes[0].fileno())
+        except OSError:
+            self._log.failure("a program cannot be watched")
+            self._stop("unwatched")
+            return
         self.transport.registerProducer(self, False)
 
     def resumeProducing(self) -> None:
@@ -93,8 +114,9 @@ class Run(ProcessProtocol):
         try:
             block = next(self._blocks, None)
         except Exception:  # noqa: BLE001 - a content may be anybody's file
-            self._blocks = iter(())
-            self.kill()
+            self._log.failure("a message cannot be read")
+            # Its input stays open: an end of it would look like the end of the message.
+            self._stop("unreadable")
             return
         if block is not None:
             self.transport.writeToChild(0, block)
@@ -109,84 +131,96 @@ class Run(ProcessProtocol):
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N803
         """Keep what the program prints, within bounds."""
-        self._output += data
-        if len(self._output) > 2 * _KEPT:
-            self._lost += len(self._output) - 2 * _KEPT
-            del self._output[_KEPT : len(self._output) - _KEPT]
+        self._output.add(data)
 
     def processExited(self, reason: Failure) -> None:
         """Note how the program ended; its last words may still be on their way."""
         self._reason = reason
         self._timer.close()
-        if self._killed:
+        if self._stopped:
             self._signal(signal.SIGKILL)  # what it left behind must not deliver either
-        self._after(_LAST_WORDS, self._let_go)
+        self._after(LAST_WORDS, self._let_go)
 
     def processEnded(self, reason: Failure) -> None:
         """Tell how it ended."""
         self._reason = reason
         self._finish()
 
-    def kill(self) -> None:
-        """End the program: first ask all of its group, then do not ask."""
-        if not self._killed and self._reason is None:
-            self._killed = True
-            self._signal(signal.SIGTERM)
-            self._after(_MERCY, self._kill_now)
-
     def abandon(self) -> None:
-        """Give up a run that never began."""
+        """Give up a run that could not begin as it should."""
         self.ended.addErrback(lambda _: None)
-        self._finish()
+        self._stopped = "abandoned"
+        if self.pid is None:
+            self._finish()
+        else:
+            self._let_go()
 
-    def _overdue(self) -> None:
-        self._timed_out = True
-        self.kill()
+    def _cancelled(self, _: Deferred[Ending]) -> None:
+        if self._reason is None:
+            self._stop("cancelled")
+        else:
+            self._let_go()
 
-    def _kill_now(self) -> None:
+    def _stop(self, why: str) -> None:
+        """End the program: first ask all of its group, then do not ask."""
+        if not self._stopped and self._reason is None:
+            self._stopped = why
+            self._blocks = iter(())
+            self._signal(signal.SIGTERM)
+            self._after(MERCY, self._stop_now)
+
+    def _stop_now(self) -> None:
         self._signal(signal.SIGKILL)
-        # Somebody else may have waited for our child: then nobody tells us of its end.
-        self._after(_MERCY, self._let_go)
+        self._after(MERCY, self._let_go)  # the system, or another user, may not let it end
 
     def _signal(self, number: signal.Signals) -> None:
-        try:
-            os.killpg(self.pid, number)
-        except ProcessLookupError:
-            # It has no group of its own yet, started a moment ago; or there is nothing left.
-            with suppress(ProcessExitedAlready):
-                self.transport.signalProcess(number.name.removeprefix("SIG"))
+        if self.pid is not None:
+            send_signal(self.pid, number, alive=self._reason is None)
+
+    def _look(self) -> None:
+        """See that our child is still there: then somebody will tell us of its end."""
+        self._next_look = self._clock.callLater(LOOK, self._look)
+        reapAllProcesses()  # the reactor may run without a handler of SIGCHLD
+        if self._reason is None and self.pid is not None and not exists(self.pid):
+            with suppress(RuntimeError):
+                unregisterReapProcessHandler(self.pid, self.transport)
+            self._reason = Failure(ProcessLookupError("somebody else has waited for it"))
+            self._let_go()
 
     def _let_go(self) -> None:
         """Wait for its pipes no longer: a grandchild may hold them for ever."""
-        self._wait = None
-        self.transport.loseConnection()
+        if self._stopped:
+            self._signal(signal.SIGKILL)
+        for number, pipe in list(self.transport.pipes.items()):
+            # Who lives on must not see an end of the message that is none.
+            if number != 0 or self._reason is not None:
+                pipe.connectionLost(Failure(CONNECTION_DONE))
         self._finish()
 
     def _after(self, seconds: float, what: Callable[[], None]) -> None:
-        if self._wait is not None and self._wait.active():
-            self._wait.cancel()
+        _cancel(self._wait)
         self._wait = self._clock.callLater(seconds, what)
 
     def _finish(self) -> None:
         self._timer.close()
-        if self._wait is not None and self._wait.active():
-            self._wait.cancel()
+        _cancel(self._wait)
+        _cancel(self._next_look)
+        read = self._unread.close()
         if not self.ended.called:
-            self.ended.callback(self._ending())
+            self.ended.callback(self._ending(read=read))
         if not self.gone.called:
             self.gone.callback(None)
 
-    def _ending(self) -> Ending:
+    def _ending(self, *, read: bool) -> Ending:
         value = self._reason.value if self._reason is not None else None
         status, number = None, None
         if isinstance(value, ProcessDone):
             status = 0
         elif isinstance(value, ProcessTerminated):
             status, number = value.exitCode, value.signal
-        return Ending(status, number, self._timed_out, self.fed, self._text())
+        return Ending(status, number, self._stopped, self.fed, read, self._output.text)
 
-    def _text(self) -> str:
-        octets = bytes(self._output)
-        if self._lost:
-            octets = octets[:_KEPT] + b" [...] " + octets[_KEPT:]
-        return octets.decode("utf-8", "replace")
+
+def _cancel(call: IDelayedCall | None) -> None:
+    if call is not None and call.active():
+        call.cancel()

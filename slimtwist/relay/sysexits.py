@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Final
 
 from slimtwist.outcome import Outcome
-from slimtwist.reply import Reply, printable
+from slimtwist.reply import STORED_LINES, Reply, printable
 
 #: Exit status -> enhanced status code. Whatever is not in it fails for good, with 5.3.0.
 EXIT_STATUSES: Final[Mapping[int, str]] = MappingProxyType(
@@ -37,7 +37,7 @@ EXIT_STATUSES: Final[Mapping[int, str]] = MappingProxyType(
         76: "5.5.0",  # EX_PROTOCOL
         77: "5.7.0",  # EX_NOPERM
         78: "4.3.5",  # EX_CONFIG
-        126: "4.3.5",  # not executable
+        126: "4.3.5",  # of setsid(1), prlimit(1) and shells: not executable
         127: "4.3.5",  # not found
     }
 )
@@ -68,7 +68,13 @@ def outcome(status: int, output: str, statuses: Mapping[int, str], program: str)
     if enhanced[0] != "2" and (match := _STATUS.match(text)):
         enhanced, text = match.groups()
     text = text or ("delivered" if enhanced[0] == "2" else f"exit status {status}")
-    lines = tuple(printable(line) for line in text.splitlines())
+    lines = tuple(printable(line) for line in _few(text.splitlines()))
     return Outcome.of(
         Reply(_CODES[enhanced[0]], enhanced, lines), host=program, command="end of data"
     )
+
+
+def _few(lines: list[str]) -> list[str]:
+    """Return the first and the last lines, of as many as a reply may have."""
+    half = STORED_LINES // 2
+    return lines if len(lines) <= STORED_LINES else lines[:half] + lines[-half:]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 #: What a name stands for.
@@ -29,6 +30,11 @@ NAMES: Final = {
 }
 #: Linux takes no longer argument (MAX_ARG_STRLEN), its NUL included.
 _LONGEST: Final = 131071
+#: Programs that read what stands behind C{-c} as a script.
+_SHELLS: Final = frozenset(
+    {"sh", "ash", "bash", "csh", "dash", "fish", "ksh", "mksh", "tcsh", "zsh"}
+)
+_SCRIPT_NEXT: Final = re.compile(r"-[A-Za-z]*c[A-Za-z]*\Z", re.ASCII)
 _PIECE: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]|[^{}]+")
 
 
@@ -70,8 +76,8 @@ class Template:
         """The names that it needs."""
         return frozenset(piece[0] for piece in self.pieces if isinstance(piece, tuple))
 
-    def fill(self, values: Mapping[str, str], *, leading_dash: bool = False) -> str:
-        """Return the argument.
+    def fill(self, values: Mapping[str, str], *, leading_dash: bool = False) -> bytes:
+        """Return the argument, in UTF-8.
 
         @param values: for all names.
         @param leading_dash: a value may make it begin with C{-}, as an option does.
@@ -79,13 +85,21 @@ class Template:
         """
         parts = [piece if isinstance(piece, str) else values[piece[0]] for piece in self.pieces]
         argument = "".join(parts)
-        if "\0" in argument:
-            raise UnfitValue("550 5.1.3 a NUL cannot be given to a program")
-        if len(argument.encode("utf-8", "surrogateescape")) > _LONGEST:
-            raise UnfitValue("552 5.3.4 an argument of the program would be too long")
         if argument.startswith("-") and not self.text.startswith("-") and not leading_dash:
             raise UnfitValue("550 5.1.3 the address could be taken for an option of a program")
-        return argument
+        return _octets(argument)
+
+
+def _octets(argument: str) -> bytes:
+    try:
+        octets = argument.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise UnfitValue("550 5.1.3 a value is not Unicode text") from error
+    if b"\0" in octets:
+        raise UnfitValue("550 5.1.3 a NUL cannot be given to a program")
+    if len(octets) > _LONGEST:
+        raise UnfitValue("552 5.3.4 an argument of the program would be too long")
+    return octets
 
 
 def _piece(text: str, match: re.Match[str]) -> str | tuple[str]:
@@ -104,11 +118,25 @@ def _piece(text: str, match: re.Match[str]) -> str | tuple[str]:
 def command(words: Sequence[str]) -> tuple[Template, ...]:
     """Read a command: its program first, which has no names in it.
 
-    @raise ValueError: it is empty, the program has a name, or an argument is malformed.
+    @raise ValueError: it is empty, the program has a name, an argument is malformed, or the script
+        of a shell has a name in it.
     """
     templates = tuple(Template.parse(word) for word in words)
     if not templates or not words[0]:
         raise ValueError("a command needs a program")
     if templates[0].names:
         raise ValueError(f"program {words[0]!r} would differ from message to message")
+    _refuse_scripts(templates)
     return templates
+
+
+def _refuse_scripts(templates: Sequence[Template]) -> None:
+    """Refuse names in a script: a shell would read their values as a part of it."""
+    shell = False
+    for option, script in pairwise(templates):
+        shell |= option.text.rpartition("/")[2] in _SHELLS
+        if shell and _SCRIPT_NEXT.match(option.text) and script.names:
+            raise ValueError(
+                f"script {script.text!r} has names in it, which a shell would read; give them"
+                " behind it, and it finds them as $1, $2 ..."
+            )

@@ -185,8 +185,6 @@ class Channel(Protocol):
         @param farewell: written before the connection ends, its reply not waited for longer than
             L{Timeouts.quit}; without it the connection ends at once.
         """
-        if not self._connected:
-            return
         if farewell and self.trouble is None:
             self.trouble = Trouble(ConnectionLost, "closed here")
             self.transport.write(farewell)
@@ -305,8 +303,12 @@ class Channel(Protocol):
 
     def _look(self) -> None:
         self.transport.bufferSize = self._buffer_size
-        if not self._paused:
-            self._go_on()
+        if self._paused:
+            return
+        if getattr(self.transport, "disconnecting", False):
+            # Twisted drops what is written after the peer's close_notify (RFC 8446 6.1).
+            self._break(Trouble(ConnectionLost, "the peer closed the connection"))
+        self._go_on()
 
     def _wait(self, wait: float) -> Deferred[None]:
         self._left = Deferred(self._abandon)

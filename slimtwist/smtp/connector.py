@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from typing import Final, cast
 
@@ -56,20 +57,28 @@ _ADDRESSES: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a host is.
+    """Where a host is, and how it is reached.
 
     @ivar host: its name or IP literal: what a certificate is for.
     @ivar port: a TCP port.
     @ivar unix: the path of a UNIX socket, in place of the port.
+    @ivar source: chooses the source address for an address.
+    @ivar endpoint_creator: makes each connection's endpoint, in place of the host's addresses.
+    @ivar resolve: returns the addresses of a host in the order in which they are to be tried, or
+        raises the error that its messages fail with; C{None} for the reactor's resolver.
     """
 
     host: str
     port: int = 25
     unix: str | None = None
+    source: SourceChooser = lambda _: None
+    endpoint_creator: EndpointCreator | None = None
+    resolve: AddressSource | None = None
 
     def __str__(self) -> str:
         """Return host and port, for people."""
-        return self.unix or f"{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.unix or f"{host}:{self.port}"
 
 
 class Connector:
@@ -77,6 +86,7 @@ class Connector:
 
     @ivar place: where it is.
     @ivar options: how it is spoken to.
+    @ivar clock: measures its waits.
     """
 
     _log = Logger()
@@ -87,28 +97,18 @@ class Connector:
         place: Place,
         options: ClientOptions,
         destinations: Destinations,
-        *,
-        source: SourceChooser = lambda _: None,
-        endpoint_creator: EndpointCreator | None = None,
-        resolve: AddressSource | None = None,
     ) -> None:
         """Connect to nothing yet.
 
         @param destinations: what was learned of hosts before.
-        @param source: chooses the source address for an address.
-        @param endpoint_creator: makes each connection's endpoint, in place of the place's
-            addresses.
-        @param resolve: returns the addresses of a host in the order in which they are to be tried,
-            or raises the error that its messages fail with; C{None} for the reactor's resolver.
         @raise ValueError: the host has no name that the policy could verify.
         """
         self._runtime = runtime
         self.place = place
         self.options = options
+        self.clock = runtime.reactor
         self._destinations = destinations
-        self._source = source
-        self._endpoint_creator = endpoint_creator
-        self._resolve = resolve
+        self._unready: set[Channel] = set()
         if options.policy.mode is not TlsMode.NONE:
             options.policy.creator(place.host)
 
@@ -144,6 +144,11 @@ class Connector:
                 if not left or not _may_try_next(error):
                     raise
 
+    def abandon(self) -> None:
+        """End what is left of connections that never became ready: some still say goodbye."""
+        for channel in list(self._unready):
+            channel.transport.abortConnection()
+
     def learn(self, lesson: str) -> None:
         """Remember a lesson of L{slimtwist.destinations.LESSONS} about the host."""
         self._destinations.learn(str(self.place), lesson)
@@ -169,11 +174,14 @@ class Connector:
 
     async def _session(self, channel: Channel, policy: TlsPolicy) -> Session:
         session = Session(channel, self._label(channel), self.options)
+        self._unready.add(channel)
+        channel.on_close = partial(self._unready.discard, channel)
         try:
             await session.begin(self.place.host, policy, lambda: fresh_nonce(self._runtime.random))
         except BaseException:
             channel.close()
             raise
+        self._unready.discard(channel)
         return session
 
     async def _connect(self, addresses: Sequence[str]) -> tuple[str, Channel]:
@@ -197,10 +205,10 @@ class Connector:
     async def _addresses(self) -> list[str]:
         """Return where to connect to; the address that answered last time goes first."""
         place = self.place
-        if self._endpoint_creator is not None or place.unix is not None:
+        if place.endpoint_creator is not None or place.unix is not None:
             return [place.unix or place.host]
-        if self._resolve is not None:
-            found = list(await self._resolve(place.host))
+        if place.resolve is not None:
+            found = list(await place.resolve(place.host))
         else:
             found = _literal(place.host) or await self._look_up()
         last = self._destinations.recall(str(place), "address")
@@ -215,11 +223,11 @@ class Connector:
 
     def _endpoint(self, address: str) -> IStreamClientEndpoint:
         reactor, place = self._runtime.reactor, self.place
-        if self._endpoint_creator is not None:
-            return self._endpoint_creator(reactor, place.host, place.port)
+        if place.endpoint_creator is not None:
+            return place.endpoint_creator(reactor, place.host, place.port)
         if place.unix is not None:
             return UNIXClientEndpoint(reactor, place.unix, NO_TIMEOUT)
-        return address_endpoint(reactor, address, place.port, self._source)
+        return address_endpoint(reactor, address, place.port, place.source)
 
     def _label(self, channel: Channel) -> str:
         peer, place = channel.transport.getPeer(), self.place

@@ -72,7 +72,7 @@ class Extensions:
 
 def _count(text: str) -> int | None:
     """Return a number above 0 of at most 20 digits, else nothing: RFC 1870 4 calls 0 no limit."""
-    return int(text) or None if text.isascii() and text.isdigit() and len(text) <= 20 else None
+    return int(text) or None if text.isdigit() and len(text) <= 20 else None
 
 
 def _limits(text: str) -> dict[str, int]:

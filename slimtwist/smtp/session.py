@@ -165,7 +165,7 @@ class Session:
         if not reply.startswith(b"220"):
             raise self._refused("STARTTLS", reply)
         await self._protect(name, policy)
-        self.extensions = Extensions()  # RFC 3207 4.2: all that was learned before is forgotten
+        # RFC 3207 4.2: what was learned before is forgotten, as it is with every EHLO.
         return await self._hello(name, policy)
 
     def _injected(self) -> ProtocolViolation:

@@ -142,8 +142,13 @@ class Transaction:
         if self._channel.trouble is not None or not data:
             self._decide_rest(len(replies))
         elif data.startswith(b"354") and not self._accepted:
-            # RFC 2920 3.1: a host that wants data for nobody gets none; its answer means nothing.
-            self._channel.close(b".\r\nQUIT\r\n")
+            self._decline(replies[1:-1])
+
+    def _decline(self, recipients: list[bytes]) -> None:
+        """Leave a host that wants data for nobody; what it says to that means nothing."""
+        # RFC 2920 3.1: it gets an empty message.  But one that took recipients behind a refused
+        # sender may have another transaction in mind, and would deliver that.
+        self._channel.close(b"" if any(map(_positive, recipients)) else b".\r\nQUIT\r\n")
 
     def _judge_recipients(self, replies: list[bytes]) -> None:
         for position, reply in zip(self._positions, replies, strict=False):
@@ -185,7 +190,9 @@ class Transaction:
         final = self._session.options.timeouts.final
         owed = len(self._accepted) if self._session.options.lmtp else 1
         replies = await self._channel.send(b"", [final] * owed)
-        self.open = False
+        # Postfix keeps a transaction that its smtpd_end_of_data_restrictions have refused, and then
+        # takes the next MAIL for a nested one.
+        self.open = not all(map(_positive, replies))
         self._conclude(replies if self._session.options.lmtp else replies * len(self._accepted))
 
     def _conclude(self, replies: list[bytes]) -> None:
@@ -240,6 +247,8 @@ def _wrong(replies: list[bytes], data: bytes) -> Iterator[tuple[int, bytes]]:
     for place, reply in enumerate(replies):
         if not _sensible(reply):
             yield place, reply
+    if replies and replies[0].startswith(b"503") and any(map(_positive, replies[1:])):
+        yield 0, replies[0]  # it has another transaction in mind
     if data.startswith(b"503") and _has_forgotten(replies[1:]):
         yield len(replies), data
     # Where nobody was accepted, a host may want data all the same, or say anything but yes.

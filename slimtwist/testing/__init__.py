@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from slimtwist.testing.flow import Cut
+from slimtwist.testing.names import MemoryNames
 from slimtwist.testing.network import Attempt, Fate, Wire
 from slimtwist.testing.reactor import MemoryReactor
 from slimtwist.testing.script import ScriptedPeer
@@ -41,6 +42,7 @@ __all__ = [
     "Fate",
     "HalfClose",
     "Handshake",
+    "MemoryNames",
     "MemoryReactor",
     "Message",
     "Octets",

@@ -56,10 +56,10 @@ class Exchange(Player):
 
     def go(self) -> None:
         """Play the answers that are due, then take what came."""
-        while not self.busy and self.reason is None:
+        while not (self.busy or self.resting) and self.reason is None:
             if self.queue:
                 self.queue.popleft().play(self)
-            elif self.resting or not self.take():
+            elif not self.take():
                 return
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

@@ -250,6 +250,17 @@ class Refusals(AuthTestCase):
         self.assertIn("AUTH PLAIN", self.offer)
         self.assertEqual(self.codes(visitor, said), DONE)
 
+    def test_dripping(self) -> None:
+        """A response that comes octet by octet gets no more time than a command (ING-13)."""
+        visitor = self.met()
+        began = self.reactor.seconds()
+        self.say(visitor, b"AUTH LOGIN\r\n")
+        while visitor.lost is None:
+            visitor.transport.write(b"a")
+            self.reactor.advance(30)
+        self.assertEqual(self.reactor.seconds() - began, 300)
+        self.assertEqual(visitor.replies(), ["421 4.4.2 timed out"])
+
     def test_guessing(self) -> None:
         """After three wrong passwords a client is cut off (ING-20)."""
         visitor = self.met()

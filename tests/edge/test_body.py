@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 from itertools import product
 
+from hypothesis import given, settings, strategies
 from twisted.trial.unittest import SynchronousTestCase
 
 from slimtwist.content import ContentWriter
@@ -13,6 +14,7 @@ from slimtwist.edge.body import Body, Normalizer, Receiver, counted, dotted
 from slimtwist.edge.replies import BARE_NEWLINE, INTERNAL, LOOP, NO_ROOM, TOO_LARGE
 from slimtwist.edge.trace import TraceScan
 from slimtwist.limits import Limits
+from slimtwist.smtp.wire import DotStuffer
 
 SMALL = Limits(message=100, hops=2)
 
@@ -118,6 +120,27 @@ class Dotted(SynchronousTestCase):
             bare = message.count(b"\r") != end or message.count(b"\n") != end
             wanted = BARE_NEWLINE if bare else message
             self.assertEqual(read(text), (wanted, b"\r\n".join(lines[end + 1 :])), text)
+
+    @settings(deadline=None)
+    @given(strategies.binary(max_size=500), strategies.data())
+    def test_any_octets(self, octets: bytes, data: strategies.DataObject) -> None:
+        """Any octets come out as they were sent, or are refused; split anywhere (MSG-12)."""
+        stuffer = DotStuffer()
+        sent = stuffer.feed(octets) + stuffer.finish() + b"NOOP\r\n"
+        cut = data.draw(strategies.integers(0, len(sent)))
+        message = body(limits=Limits())
+        receive = dotted(message, normalize=False)
+        rest = receive(sent[:cut])
+        rest = receive(sent[cut:]) if rest is None else rest + sent[cut:]
+        self.assertEqual(rest, b"NOOP\r\n")
+        content = message.finish()
+        bare = octets.replace(b"\r\n", b"")
+        if b"\r" in bare or b"\n" in bare:
+            self.assertEqual((content, message.refusal), (None, BARE_NEWLINE))
+        else:
+            assert content is not None
+            ended = octets.endswith(b"\r\n") or not octets
+            self.assertEqual(bytes(content), octets if ended else octets + b"\r\n")
 
     def test_size(self) -> None:
         """A message of the size allowed is taken; one octet more is 552 at its end (SMI-17)."""

@@ -12,7 +12,7 @@ from slimtwist.interfaces import IQueue
 from slimtwist.limits import Limits
 from slimtwist.queue.direct import DirectQueue
 from slimtwist.runtime import Runtime
-from tests.edge.test_transaction import Spool
+from tests.edge.spool import Spool
 from tests.edge.world import NextHop
 
 

@@ -4,85 +4,16 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
 
-from twisted.internet.defer import Deferred, fail, succeed
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from slimtwist.content import Content, ContentWriter
 from slimtwist.edge.access import Access
 from slimtwist.edge.options import EdgeOptions
-from slimtwist.envelope import Envelope
-from slimtwist.interfaces import IMessageSink, IQueue
+from slimtwist.interfaces import IQueue
 from slimtwist.limits import Limits
 from slimtwist.reply import Reply
-from tests.edge.world import STRANGER, EdgeTestCase, Visitor
-
-MAIL = b"MAIL FROM:<a@b>\r\n"
-
-
-class Sink(ContentWriter):
-    """A sink that knows how it ended."""
-
-    ends = ""
-
-    def finish(self) -> Content:
-        """Note it."""
-        self.ends += "finished "
-        return super().finish()
-
-    def abandon(self) -> None:
-        """Note it."""
-        self.ends += "abandoned "
-        super().abandon()
-
-
-@implementer(IQueue)
-class Spool:
-    """A queue that promises for all recipients at once, or is in trouble."""
-
-    single = False
-
-    def __init__(self, *replies: str, error: Exception | None = None) -> None:
-        self.replies = [Reply.parse(text) for text in replies]
-        self.error = error
-        self.sink_error: OSError | None = None
-        self.envelopes: list[Envelope] = []
-        self.sinks: list[Sink] = []
-
-    def sink(self) -> IMessageSink:
-        """Return a sink."""
-        if self.sink_error is not None:
-            raise self.sink_error
-        self.sinks.append(Sink())
-        return self.sinks[-1]
-
-    def submit(self, envelope: Envelope) -> Deferred[Sequence[Reply]]:
-        """Keep the message."""
-        self.envelopes.append(envelope)
-        if isinstance(self.error, ZeroDivisionError):
-            raise self.error
-        return succeed(self.replies) if self.error is None else fail(self.error)
-
-    def stop(self) -> Deferred[None]:
-        """Do nothing."""
-        return succeed(None)
-
-
-class TransactionTestCase(EdgeTestCase):
-    """Has a client that said hello."""
-
-    def met(self, ip: str = "127.0.0.1") -> Visitor:
-        """Return one."""
-        visitor = self.visit(ip)
-        self.say(visitor, b"LHLO x\r\n" if self.options.lmtp else b"EHLO x\r\n")
-        return visitor
-
-    def send(self, visitor: Visitor, *recipients: bytes, body: bytes = b"x\r\n") -> list[str]:
-        """Send a message, and return the replies from the first to RCPT on."""
-        said = MAIL + b"".join(b"RCPT TO:<%b>\r\n" % each for each in recipients or [b"c@d"])
-        return self.say(visitor, said + b"DATA\r\n" + body + b".\r\n")[1:]
+from tests.edge.spool import MAIL, Spool, TransactionTestCase
+from tests.edge.world import STRANGER
 
 
 class Recipients(TransactionTestCase):
@@ -306,90 +237,6 @@ class Messages(TransactionTestCase):
         self.assertEqual(self.codes(visitor, b"NOOP\r\n"), ["250 2.0.0"])
 
 
-class Chunks(TransactionTestCase):
-    """BDAT."""
-
-    def test_message(self) -> None:
-        """Chunks are put together as they are; only the last makes a message (RFC 3030, MSG-03)."""
-        self.edge()
-        visitor = self.met()
-        said = MAIL + b"RCPT TO:<c@d>\r\nBDAT 9\r\n.\r\n..\r\nabBDAT 3 LAST\r\n\r\n."
-        self.assertEqual(self.codes(visitor, said)[2:], ["250 2.0.0", "250 2.0.0"])
-        self.assertTrue(self.hop.messages[0].endswith(b"+0000\r\n.\r\n..\r\nab\r\n."))
-        self.assertEqual(len(self.hop.messages), 1)
-
-    def test_line_end_split(self) -> None:
-        """A line end may be split by chunks (SMI-20)."""
-        self.edge()
-        said = MAIL + b"RCPT TO:<c@d>\r\nBDAT 2\r\na\rBDAT 3\r\n\nb\rBDAT 1 LAST\r\n\n"
-        self.assertEqual(self.codes(self.met(), said)[-1], "250 2.0.0")
-        self.assertTrue(self.hop.messages[0].endswith(b"\r\na\r\nb\r\n"))
-
-    def test_bare(self) -> None:
-        """Bare newlines are 521 here too, at once (SMI-20)."""
-        self.edge()
-        for chunks in (b"BDAT 3\r\n\n.\n", b"BDAT 2\r\na\rBDAT 1\r\nb", b"BDAT 1 LAST\r\n\n"):
-            visitor = self.met()
-            codes = self.codes(visitor, MAIL + b"RCPT TO:<c@d>\r\n" + chunks)
-            self.assertEqual(codes[-1], "521 5.5.2")
-            self.assertIsNotNone(visitor.lost)
-
-    def test_bare_at_the_end(self) -> None:
-        """A CR at the end of the last chunk is alone (SMI-20)."""
-        self.edge()
-        codes = self.codes(self.met(), MAIL + b"RCPT TO:<c@d>\r\nBDAT 2 LAST\r\na\r")
-        self.assertEqual(codes[-1], "521 5.5.2")
-
-    def test_normalized(self) -> None:
-        """Normalized, they are line ends, also where chunks split them (SMI-20)."""
-        self.edge(EdgeOptions(bare_newline="normalize"))
-        said = MAIL + b"RCPT TO:<c@d>\r\nBDAT 3\r\n\na\rBDAT 4 LAST\r\n\n\rb\r"
-        self.assertEqual(self.codes(self.met(), said)[-1], "250 2.0.0")
-        self.assertTrue(self.hop.messages[0].endswith(b"+0000\r\n\r\na\r\n\r\nb\r\n"))
-
-    def test_misplaced(self) -> None:
-        """Where it may not come it is 503, and its octets are no commands (SMI-22)."""
-        self.edge()
-        evil = b"BDAT 6\r\nQUIT\r\n"
-        for before in (b"", MAIL):
-            visitor = self.met()
-            self.say(visitor, before)
-            self.assertEqual(self.codes(visitor, evil + b"NOOP\r\n"), ["503 5.5.1", "250 2.0.0"])
-
-    def test_mixed(self) -> None:
-        """After a chunk DATA and RCPT are 503, and the message can go on (SMI-22)."""
-        self.edge()
-        visitor = self.met()
-        said = MAIL + b"RCPT TO:<c@d>\r\nBDAT 1\r\naDATA\r\nRCPT TO:<e@f>\r\nBDAT 1 LAST\r\nb"
-        codes = self.codes(visitor, said)[2:]
-        self.assertEqual(codes, ["250 2.0.0", "503 5.5.1", "503 5.5.1", "250 2.0.0"])
-        self.assertTrue(self.hop.messages[0].endswith(b"+0000\r\nab"))
-
-    def test_failed(self) -> None:
-        """After a chunk that failed others are 503, and read all the same (SMI-22)."""
-        self.edge(EdgeOptions(limits=Limits(message=10)))
-        visitor = self.met()
-        said = MAIL + b"RCPT TO:<c@d>\r\nBDAT 11\r\n" + b"a" * 11
-        said += b"BDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nQUIT\r\n"
-        self.assertEqual(self.codes(visitor, said)[2:], ["552 5.3.4", "503 5.5.1", "503 5.5.1"])
-        self.assertEqual(self.send(visitor, body=b"ok\r\n")[-1][:9], "250 2.0.0")
-
-    def test_malformed(self) -> None:
-        """A size that is none ends the session: nobody knows where commands begin again."""
-        self.edge()
-        visitor = self.met()
-        codes = self.codes(visitor, MAIL + b"RCPT TO:<c@d>\r\nBDAT x\r\nQUIT\r\n")
-        self.assertEqual(codes[2:], ["501 5.5.4"])
-        self.assertIsNotNone(visitor.lost)
-
-    def test_dropped(self) -> None:
-        """RSET between chunks drops the message."""
-        self.edge()
-        said = MAIL + b"RCPT TO:<c@d>\r\nBDAT 1\r\naRSET\r\nBDAT 1 LAST\r\nb"
-        self.assertEqual(self.codes(self.met(), said)[-2:], ["250 2.0.0", "503 5.5.1"])
-        self.assertEqual(self.hop.messages, [])
-
-
 class FinalReplies(TransactionTestCase):
     """What is promised at the end of data."""
 
@@ -405,6 +252,20 @@ class FinalReplies(TransactionTestCase):
         ):
             self.hop.answers = [text]
             self.assertEqual(self.send(visitor)[-1], text)
+
+    def test_evil_reply(self) -> None:
+        """Whatever the next hop said, the client gets one legal reply (INJ-11)."""
+        evil = b"550-5.7.1 a\rb\x1b[2J\0\r\n550 \xe2\x80\xae" + b"x" * 100_000 + b"\xff"
+        reply = Reply.received(evil)
+        self.edge(queue=Spool(str(reply)))
+        visitor = self.met()
+        visitor.transport.write(MAIL + b"RCPT TO:<c@d>\r\nDATA\r\n.\r\n")
+        self.reactor.flush()
+        lines = bytes(visitor.octets).split(b"354 ")[1].split(b"\r\n")[1:-1]
+        self.assertGreater(len(lines), 2)
+        for line in lines:
+            self.assertRegex(line, rb"\A550[- ]5\.7\.1 [ -~]{0,500}\Z")
+        self.assertEqual([line[3:4] for line in lines], [b"-"] * (len(lines) - 1) + [b" "])
 
     def test_lmtp(self) -> None:
         """In LMTP each accepted recipient has a reply of his own, in order (LMTP-01, 04, 05)."""
@@ -454,6 +315,13 @@ class FinalReplies(TransactionTestCase):
             self.edge(queue=Spool(*replies))
             recipients = [b"x@y"] * len(replies)
             self.assertEqual(self.send(self.met(), *recipients)[-1], said)
+
+    def test_one_refusal(self) -> None:
+        """In SMTP a message for several that is refused here has one reply."""
+        limits = Limits(message=10)
+        self.edge(EdgeOptions(limits=limits), queue=Spool("250 2.0.0 queued"))
+        replies = self.send(self.met(), b"a@b", b"c@d", body=b"x" * 20 + b"\r\n")
+        self.assertEqual([r[:9] for r in replies[3:]], ["552 5.3.4"])
 
     def test_broken_queue(self) -> None:
         """A queue that raises, fails or says too little defers the message (OS-15, L3)."""

@@ -30,6 +30,8 @@ PARTS: Mapping[str, tuple[str, str]] = {
     ),
     "dovecot": ("usr/sbin/dovecot", "dovecot-core"),
     "dovecot's lmtp": ("usr/lib/dovecot/lmtp", "dovecot-lmtpd"),
+    "nsd": ("usr/sbin/nsd", "nsd"),
+    "unbound": ("usr/sbin/unbound", "unbound"),
     "timeout": ("usr/bin/timeout", "coreutils"),
 }
 

@@ -24,10 +24,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 #: Debian's user nobody, who owns what is delivered.
 NOBODY = 65534
@@ -122,9 +122,16 @@ class ServerProcess:
         self._last_words = ""
         atexit.register(self.stop)
 
-    def start(self, command: Sequence[str], ready: Ready, cwd: Path | None = None) -> None:
+    def start(
+        self,
+        command: Sequence[str],
+        ready: Ready,
+        cwd: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Start the process and wait until it is ready.
 
+        @param environment: by default ours.
         @raise ServerFailedError: it ended, or was not ready within 20 seconds; it was stopped.
         """
         with self.log_file.open("ab") as output:
@@ -134,6 +141,7 @@ class ServerProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=cwd or self.directory,
+                env=environment,
                 start_new_session=True,
             )
         deadline = time.monotonic() + _START_WITHIN
@@ -145,6 +153,11 @@ class ServerProcess:
     def _give_up(self) -> None:
         self.stop()
         raise ServerFailedError(f"{self.name} did not start. Its log:\n{self.log()}")
+
+    @property
+    def pid(self) -> int:
+        """The process id of a process that was started."""
+        return cast("subprocess.Popen[bytes]", self._process).pid
 
     def running(self) -> bool:
         """Tell whether the process was started and has not ended."""

@@ -83,9 +83,10 @@ class SmarthostCase(ServerCase):
         self.assertEqual(len(report.outcomes), len(envelope.recipients))
         return report.outcomes
 
-    def sent(self, relay: IRelay, recipient: str) -> Deferred[Outcome]:
+    def sent(self, relay: IRelay, recipient: str, octets: bytes = MESSAGE) -> Deferred[Outcome]:
         """Begin to send one message to one recipient; fires with his outcome."""
-        return Deferred.fromCoroutine(self.send(relay, recipient)).addCallback(itemgetter(0))
+        sending = Deferred.fromCoroutine(self.send(relay, recipient, octets=octets))
+        return sending.addCallback(itemgetter(0))
 
     async def told(self, relay: IRelay, *recipients: str, **message: Any) -> list[str]:  # noqa: ANN401
         """Send one message; return what became of each recipient."""

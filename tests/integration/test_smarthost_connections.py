@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 
 from twisted.internet.defer import gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.ssl import CertificateOptions
 
+from slimtwist.interfaces import IRelay
 from slimtwist.limits import Limits, Timeouts
 from slimtwist.outcome import Verdict
 from tests.integration.certificates import Authority
@@ -76,8 +78,9 @@ class PlaceTests(SmarthostCase):
 
     async def test_unix(self) -> None:
         """A UNIX socket in the place of host and port, by SMTP and by LMTP."""
-        for switches, make in [(Switches(), self.to), (Switches(lmtp=True), self.lmtp_to)]:
-            sink = self.serve(SmtpSink(switches, unix=True))
+        for lmtp in (False, True):
+            sink = self.serve(SmtpSink(Switches(lmtp=lmtp), unix=True))
+            make: Callable[..., IRelay] = self.lmtp_to if lmtp else self.to
             [outcome] = await self.send(make(24, unix=str(sink.socket)))
             self.assertEqual(outcome.verdict, Verdict.DELIVERED, outcome)
             self.assertEqual(outcome.host, str(sink.socket))
@@ -93,11 +96,11 @@ class PlaceTests(SmarthostCase):
         """Whatever makes endpoints is called for each connection, with the destination."""
         certificate = Authority().certificate("127.0.0.1")
         postfix = self.serve(Postfix(Setup(certificate=certificate, implicit_tls=True)))
-        tls_port, called = postfix.tls_port, []
+        called = []
 
         def make(reactor: object, host: str, port: int) -> IStreamClientEndpoint:
             called.append((host, port))
-            tcp = TCP4ClientEndpoint(reactor, "127.0.0.1", tls_port)
+            tcp = TCP4ClientEndpoint(reactor, "127.0.0.1", postfix.tls_port or 0)
             return wrapClientTLS(CertificateOptions(), tcp)
 
         relay = self.to(25, "smart.test", endpoint_creator=make, tls="none", limits=Limits(uses=1))

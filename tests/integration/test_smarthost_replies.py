@@ -7,6 +7,7 @@ is about (L10), and nothing else happens to the message (L1, L2).
 
 from __future__ import annotations
 
+from slimtwist.outcome import Verdict
 from tests.integration.postfix import Postfix
 from tests.integration.setups import Refusal, Setup
 from tests.integration.smarthost import MESSAGE, SmarthostCase
@@ -146,6 +147,19 @@ class RefusalTests(SmarthostCase):
             code, enhanced, words = reply.split(" ", 2)
             refused = f"{code} {enhanced} <s@a.test>: Sender address rejected: {words}"
             self.assertEqual(texts, [f"{verdict} at end of data: {refused}"] * 2)
+
+    async def test_forgets_nothing(self) -> None:
+        """After a refusal by smtpd_end_of_data_restrictions a Postfix still has sender and
+        recipients in mind; the next message goes to its own recipient only, and whole (L8, L10).
+        """
+        postfix = self.refusing(Refusal("end", "full@b.test", "552 5.2.2 quota"))
+        relay = self.to(postfix.port, pool_size=1)
+        first, second = (self.sent(relay, each) for each in ("full@b.test", "next@b.test"))
+        self.assertEqual((await first).reply.enhanced, "5.2.2")
+        self.assertEqual((await second).verdict, Verdict.DELIVERED)
+        await self.logged(postfix, ": removed")
+        messages = [(each.recipient, each.octets) for each in postfix.messages()]
+        self.assertEqual(messages, [("next@b.test", MESSAGE)])
 
     async def test_content(self) -> None:
         """A message that is refused for what it holds; the next over the connection is taken."""

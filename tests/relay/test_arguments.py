@@ -14,7 +14,6 @@ from slimtwist.limits import Limits, Timeouts
 from slimtwist.relay.arguments import ARGUMENTS, LIMITS, TIMEOUTS, connection, plain_host
 from slimtwist.relay.smtp.static import StaticSmtpRelay
 from slimtwist.runtime import Runtime
-from slimtwist.settings import Settings
 from slimtwist.smtp.credentials import Credentials
 from slimtwist.smtp.tls import TlsMode, TlsPolicy
 from slimtwist.testing import MemoryReactor
@@ -61,7 +60,7 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_settings(self) -> None:
         """Every wait and limit of a connection has the operator's value, or the description's."""
-        runtime = Settings(MemoryReactor(), timeouts=Timeouts(final=7.0), limits=Limits(uses=3))
+        runtime = Runtime(MemoryReactor(), timeouts=Timeouts(final=7.0), limits=Limits(uses=3))
         arguments = connection(runtime, {"mail": "8", "send_rate": "9"})
         self.assertEqual(arguments["timeouts"], Timeouts(final=7.0, mail=8.0))
         self.assertEqual(arguments["limits"], Limits(uses=3, send_rate=9))

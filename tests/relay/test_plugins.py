@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -10,9 +12,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from slimtwist.envelope import Envelope
 from slimtwist.errors import TLSFailed, TransientRelayError
 from slimtwist.relay.blackhole import BlackholeRelay
+from slimtwist.relay.plugins import NOT_OF_MX, parse_mx
+from slimtwist.relay.smtp.mx import MxSmtpRelay
 from slimtwist.relay.smtp.static import StaticSmtpRelay
 from slimtwist.runtime import Runtime
 from slimtwist.testing import FakeSmarthost, MemoryReactor
+from tests.relay.smtp.world import MxTestCase
 
 
 class DescriptionTests(SynchronousTestCase):
@@ -131,3 +136,83 @@ class DescriptionTests(SynchronousTestCase):
         }
         for description, wanted in cases.items():
             self.assertIn(wanted, self.wrong(description))
+
+
+class MxTests(MxTestCase):
+    """C{mx:}, and what may be written behind it."""
+
+    def setUp(self) -> None:
+        """One domain at one host."""
+        super().setUp()
+        self.zone(d=["MX 10 m.example"])
+        self.host("m", "192.0.2.1", "2001:db8::1")
+
+    def said(self, description: str, recipient: str = "u@d.example") -> str:
+        """Return the reply for a recipient, with a relay as it is described."""
+        relay = self.runtime.relay(description)
+        self.assertIsInstance(relay, MxSmtpRelay)
+        message = Envelope.parse("a@client.example", [recipient], b"Subject: x\r\n\r\nx\r\n")
+        [outcome] = self.reactor.wait(relay.attempt(message, 0))
+        self.reactor.wait(relay.stop())
+        return str(outcome.reply)
+
+    def test_default(self) -> None:
+        """Alone, it delivers to the exchanger on port 25."""
+        self.assertEqual(self.said("mx:"), "250 2.0.0 taken")
+        self.assertEqual(self.reactor.network.attempts[0].port, 25)
+
+    def test_arguments(self) -> None:
+        """Each argument arrives where it belongs."""
+        refused = "550 5.4.4 m.example has no address that may be used"
+        self.assertEqual(self.said("mx:deny_networks=192.0.2.0/24,[2001:db8::]/32"), refused)
+        loop = "550 5.4.6 mail loops back to myself"
+        self.assertEqual(self.said("mx:own=other.example,m.example"), loop)
+        self.assertEqual(self.said("mx:own=[2001:db8::1]"), f"{loop}: m.example")
+        self.assertTrue(self.said("mx:port=2525").startswith("451 4.4.1"))
+        self.assertTrue(self.said("mx:tls=encrypt").startswith("451 4.7.4"))
+        self.said("mx:ehlo_as=other.example:pool_size=1:destinations=1:stale=60")
+        self.assertIn("C: EHLO other.example", self.hosts["m"].transcript)
+        self.host("lo", "127.0.0.1")
+        self.assertEqual(
+            self.said("mx:allow_networks=127.0.0.0/8", "u@lo.example"), "250 2.0.0 taken"
+        )
+
+    def test_idle(self) -> None:
+        """Connections are kept for 5 seconds, or as long as the description says."""
+        for description, seconds in (("mx:", 5), ("mx:idle=7", 7)):
+            relay = self.runtime.relay(description)
+            message = Envelope.parse("a@client.example", ["u@d.example"], b"x\r\n")
+            self.reactor.wait(relay.attempt(message, 0))
+            self.reactor.advance(seconds - 0.1)
+            self.assertTrue(self.reactor.leftovers().connections)
+            self.reactor.advance(0.2)
+            self.assertFalse(self.reactor.leftovers().connections)
+
+    def test_wrong(self) -> None:
+        """Every error names the relay and the part."""
+        cases = {
+            "mx:mx.example": "mx: ",
+            "mx:port=0": "mx: port='0'",
+            "mx:stale=x": "mx: stale='x' is not a number of seconds",
+            "mx:deny_networks=x": "mx: 'x' is not a network",
+            "mx:allow_networks=x": "mx: 'x' is not a network",
+            "mx:destinations=0": "mx: destinations='0'",
+            "mx:credentials=/nowhere": "mx: unknown argument 'credentials'; beside its own there",
+            "mx:reference=x": "mx: unknown argument 'reference'",
+            "mx:prot=25": "mx: unknown argument 'prot'",
+        }
+        for description, wanted in cases.items():
+            with self.assertRaises(ValueError) as caught:
+                self.runtime.relay(description)
+            self.assertIn(wanted, str(caught.exception))
+
+    def test_documented(self) -> None:
+        """The page tells of every argument, and of no other."""
+        page = (Path(__file__).resolve().parents[2] / "docs" / "mx.rst").read_text()
+        table = page.partition("All arguments\n---")[2].partition("All arguments of")[0]
+        told = re.findall(r"^   \* - ``(\w+)``", table, re.MULTILINE)
+        parameters = inspect.signature(parse_mx).parameters.values()
+        own = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+        self.assertEqual(told, own)
+        for name in NOT_OF_MX:
+            self.assertIn(f"``{name}``", page)

@@ -25,7 +25,7 @@ from slimtwist.smtp.session import Session
 from slimtwist.smtp.tls import TlsMode, TlsPolicy
 from slimtwist.testing import MemoryReactor, ScriptedPeer, StartTls
 from slimtwist.testing.script import Script
-from slimtwist.testing.steps import Step
+from slimtwist.testing.steps import Stage, Step
 
 HOST = "mx.example.com"
 WHERE = f"{HOST} [192.0.2.1]:25"
@@ -51,6 +51,22 @@ def encoded(text: str) -> str:
     return b64encode(text.encode()).decode()
 
 
+@dataclass(frozen=True)
+class Answer:
+    """Take a line, and send what is made of it."""
+
+    make: Callable[[bytes], bytes]
+
+    def play(self, stage: Stage) -> bool:
+        """Answer if a line is there."""
+        line, found, rest = bytes(stage.inbox).partition(b"\r\n")
+        if found:
+            stage.inbox[:] = rest
+            stage.heard(line + found)
+            stage.send(self.make(line) + b"\r\n")
+        return bool(found)
+
+
 class World:
     """A host that plays scripts, and a client of it, in memory.
 
@@ -70,7 +86,7 @@ class World:
         """Let the host listen; nothing is connected.
 
         @param scripts: for each connection one.
-        @param connector: further arguments of the L{Connector}.
+        @param connector: further fields of the L{Place}.
         @param options: of the L{ClientOptions}.
         """
         self.reactor = MemoryReactor()
@@ -79,10 +95,9 @@ class World:
         self.destinations = Destinations(self.reactor)
         self.connector = Connector(
             Runtime(self.reactor, random=Random(1)),
-            place or Place(HOST),
+            replace(place or Place(HOST), **connector or {}),
             ClientOptions(**{"ehlo_as": "client.example.org"} | options),
             self.destinations,
-            **connector or {},
         )
         self.opened: Deferred[Session] | None = None
         self.results: list[Session | Failure] = []

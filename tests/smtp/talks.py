@@ -67,10 +67,15 @@ def runtime(reactor: MemoryReactor) -> Runtime:
     return Runtime(reactor, hostname=CLIENT, random=Random(1))
 
 
+def listen(reactor: MemoryReactor, host: IProtocolFactory, *, lmtp: bool = False) -> None:
+    """Let a host listen, where a relay looks for it."""
+    reactor.add_host(HOST, host, 24 if lmtp else 25)
+
+
 def static(reactor: MemoryReactor, *, lmtp: bool = False, **options: Any) -> StaticSmtpRelay:
-    """Return a relay to the host in memory, without TLS unless told otherwise."""
+    """Return a relay to the host that L{listen} has made, without TLS unless told otherwise."""
     kind = StaticLmtpRelay if lmtp else StaticSmtpRelay
-    chosen: dict[str, Any] = {"tls": "none", "port": 25} | options
+    chosen: dict[str, Any] = {"tls": "none"} | options
     return kind(HOST, runtime=runtime(reactor), **chosen)
 
 

@@ -320,6 +320,21 @@ class TlsTests(ChannelCase):
         self.reactor.advance(10)
         self.check_kind(channel, ConnectionLost)
 
+    def test_broken_afterwards(self) -> None:
+        """RFC 8446 2: what breaks TLS before the host has spoken inside it breaks the handshake;
+        afterwards it is the connection that is lost.
+        """
+        for spoken, kind in ((False, TLSFailed), (True, ConnectionLost)):
+            channel = self.connect(StartTls(), "C: A", "S: 250 a", Ended())
+            self.reactor.wait(self.start(channel))
+            if spoken:
+                self.sent(channel, b"A\r\n", 5)
+                self.reactor.flush()
+            self.assertTrue(channel.quiet())
+            self.wire.down.send(b"no record of TLS")
+            self.reactor.flush()
+            self.check_kind(channel, kind, "does not speak TLS")
+
     def test_own_wait(self) -> None:
         """The wait of the handshake does not outlive it."""
         channel = self.connect(StartTls(), Stall())

@@ -22,7 +22,7 @@ from slimtwist.errors import (
 from slimtwist.outcome import Verdict
 from slimtwist.smtp.connector import Place
 from slimtwist.sources import source_chooser
-from slimtwist.testing import Ended, ScriptedPeer, Stall
+from slimtwist.testing import Close, Ended, ScriptedPeer, Stall
 from slimtwist.testing.script import Script
 from tests.smtp.dialogues import BYE, GREETING, HOST, PASSWORD, World, ehlo, policy
 
@@ -189,6 +189,20 @@ class AddressTests(ConnectorCase):
         self.assertEqual((outcome.reply.code, outcome.reply.enhanced), (451, "4.4.1"))
         self.assertRegex(outcome.reply.text, "cannot connect: 192.0.2.81: .*refused")
         self.assertEqual((outcome.command, outcome.host), ("connect", "192.0.2.81:25"))
+        self.assertEqual(World(place=Place(A6)).outcome().host, "[2001:db8::1]:25")
+
+
+class NameTests(ConnectorCase):
+    """What a certificate would have to be for."""
+
+    def test_no_name(self) -> None:
+        """A host without a name that can be verified is refused when it is set, if that is wanted."""
+        for host in ("", "two words", "a..b", "mx_example.com/x"):
+            with self.assertRaises(ValueError):
+                World(place=Place(host), tls=policy("verify"))
+            World(place=Place(host), tls=policy("encrypt"))
+            named = policy("verify", reference=HOST)
+            World(place=Place(host), tls=named)
 
 
 class LookUpTests(ConnectorCase):
@@ -256,6 +270,21 @@ class EndpointTests(ConnectorCase):
             world.session()
             world.close()
             self.assertEqual(calls, [(world.reactor, HOST, 25)] * expected)
+        world.check()
+
+    def test_once_more_for_plaintext(self) -> None:
+        """The plaintext connection after broken TLS is a new one too."""
+        calls: list[str] = []
+
+        def create(reactor: Any, host: str, _: int) -> IStreamClientEndpoint:  # noqa: ANN401
+            calls.append(host)
+            return TCP4ClientEndpoint(reactor, world.address, 25)
+
+        broken = [*GREETING, *ehlo("STARTTLS"), "C: STARTTLS", "S: 220 go", Close()]
+        world = self.world(create, broken, READY)
+        self.assertIsNone(world.session().tls)
+        world.close()
+        self.assertEqual(calls, [HOST, HOST])
         world.check()
 
     def test_refused(self) -> None:

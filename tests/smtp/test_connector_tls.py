@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import time
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -44,7 +46,20 @@ from slimtwist.testing import (
 from slimtwist.testing.script import Script
 from slimtwist.testing.steps import Step
 from tests.smtp.certificates import CLIENT, Issued, issue
-from tests.smtp.dialogues import BYE, GREETING, HOST, STARTTLS, World, ehlo, logged, policy
+from tests.smtp.dialogues import (
+    BYE,
+    GREETING,
+    HOST,
+    INSECURE,
+    PASSWORD,
+    STARTTLS,
+    Answer,
+    World,
+    ehlo,
+    logged,
+    policy,
+)
+from tests.smtp.test_scram import Server
 
 OFFER: list[str | Step] = [*GREETING, *ehlo("STARTTLS")]
 PLAIN: Script = [*GREETING, *ehlo("STARTTLS", "DSN"), *BYE]
@@ -183,10 +198,9 @@ class Loopback(TestCase):
         self.addCleanup(port.stopListening)
         return Connector(
             Runtime(self.reactor),
-            Place(HOST, port.getHost().port),
+            Place(HOST, port.getHost().port, resolve=look_up),
             ClientOptions(**{"ehlo_as": "client.example.org"} | options),
             Destinations(self.reactor),
-            resolve=look_up,
         )
 
     async def ended(self) -> None:
@@ -232,6 +246,12 @@ class HandshakeTests(Loopback):
         self.assertRegex(session.tls, r"\ATLSv1\.3 \S+ verified\Z")
         self.assertTrue(session.verified)
         self.peer.verify()
+
+    async def test_reference(self) -> None:
+        """TLS-13: the policy may name whom to expect in place of the configured name."""
+        script = [*OFFER, *tls(server(issue("mail.example.net", issuer=AUTHORITY))), *ehlo(), *BYE]
+        wanted = policy("verify", trust=AUTHORITY.trust, reference="mail.example.net")
+        self.assertTrue((await self.session(script, tls=wanted)).verified)
 
     async def test_not_believed(self) -> None:
         """TLS-12: with C{verify} it defers, with the reason in the text, and no plaintext."""
@@ -350,4 +370,42 @@ class SecureTests(Loopback):
         script = [Wait(0.1), Call(busy), *ehlo("DSN"), *BYE]
         session = await self.session(script, timeouts=Timeouts(greeting=0.3))
         self.assertTrue(session.extensions.dsn)
+        self.peer.verify()
+
+
+class SlowProofTests(Loopback):
+    """SCRAM with many iterations is computed in a thread."""
+
+    def slow_host(self, *answers: str | Step) -> tuple[Script, dict[str, Any]]:
+        """Return a host that wants many iterations, and options for a client of it."""
+        host = Server(b"secret", iterations=900_000)
+
+        def first(line: bytes) -> bytes:
+            return b"334 " + b64encode(host.first(b64decode(line.split(b" ")[2])))
+
+        hello: list[str | Step] = [*GREETING, *ehlo("AUTH SCRAM-SHA-256")]
+        return [*hello, Answer(first), *answers], {"credentials": PASSWORD} | INSECURE
+
+    async def test_slow(self) -> None:
+        """The program goes on meanwhile, and then the proof is sent."""
+        script, options = self.slow_host("C: ...", "S: 535 5.7.8 no", *BYE)
+        opening = Deferred.fromCoroutine(self.error(script, **options))
+        turns = 0
+        while not opening.called:
+            turns += 1
+            await deferLater(self.reactor, 0.01)
+        self.assertGreater(turns, 5)
+        self.assertIn("535 5.7.8 no", str((await opening).outcome.reply))
+        self.peer.verify()
+
+    async def test_cancelled(self) -> None:
+        """OS-14: cancelled meanwhile, it is that at once, and the proof is not sent."""
+        script, options = self.slow_host(Ended())
+        opening = Deferred.fromCoroutine(self.connector(script, **options).open())
+        while not self.peer.transcript or "334" not in self.peer.transcript[-1]:
+            await deferLater(self.reactor, 0.001)
+        await deferLater(self.reactor, 0.01)
+        opening.cancel()
+        self.assertIs(type(self.failureResultOf(opening).value), AttemptCancelled)
+        await self.ended()
         self.peer.verify()

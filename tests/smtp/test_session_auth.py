@@ -7,8 +7,6 @@ In each of these tests no credentials may come into a log.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from slimtwist.errors import (
     AuthenticationFailed,
@@ -19,7 +17,7 @@ from slimtwist.errors import (
 )
 from slimtwist.smtp.auth import Credentials
 from slimtwist.testing import Close, Ended, HalfClose, Reset, Send, Stall, Wait
-from slimtwist.testing.steps import Stage, Step
+from slimtwist.testing.steps import Step
 from tests.smtp.dialogues import (
     BYE,
     GREETING,
@@ -27,28 +25,13 @@ from tests.smtp.dialogues import (
     PASSWORD,
     STARTTLS,
     TOKEN,
+    Answer,
     AuthCase,
     World,
     ehlo,
     encoded,
 )
 from tests.smtp.test_scram import Server
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Take a line, and send what is made of it."""
-
-    make: Callable[[bytes], bytes]
-
-    def play(self, stage: Stage) -> bool:
-        """Answer if a line is there."""
-        line, found, rest = bytes(stage.inbox).partition(b"\r\n")
-        if found:
-            stage.inbox[:] = rest
-            stage.heard(line + found)
-            stage.send(self.make(line) + b"\r\n")
-        return bool(found)
 
 
 class MechanismTests(AuthCase):

@@ -207,6 +207,15 @@ class EarlyTests(SynchronousTestCase):
         sent.talk.reactor.wait(running, 0)
         self.assertEqual(told(sent.transaction.outcomes[0]), "550 5.7.1 sp am (DATA)")
 
+    def test_end_of_tls(self) -> None:
+        """A peer that ends TLS in the message has not taken it, and never got its end (L4)."""
+        for octets in (TEXT, LONG):
+            host = FakeSmarthost({"DATA": ("354 go", Close(), Stall())}, ("STARTTLS",))
+            sent = Sent(envelope(octets=octets), host, tls=TlsPolicy(TlsMode.OPPORTUNISTIC)).run()
+            text = "451 4.4.2 connection lost: the peer closed the connection (DATA)"
+            self.assertEqual(told(sent.transaction.outcomes[0]), text)
+            self.assertLess(sent.wire.up.arrived, 70_000)
+
     def test_half_a_reply(self) -> None:
         """Who has begun to speak before the end is heard out: there is no end for him (PEER-27)."""
         for reply, verdict in ((b"250 ok\r\n", DEFERRED), (b"550 no\r\n", FAILED)):

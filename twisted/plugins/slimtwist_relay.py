@@ -18,8 +18,12 @@ relay_service = ServiceMaker(
     "relay",
 )
 
+mx = RelayMaker("mx", "slimtwist.relay.plugins.parse_mx")
 smtp = RelayMaker("smtp", "slimtwist.relay.plugins.parse_smtp")
 lmtp = RelayMaker("lmtp", "slimtwist.relay.plugins.parse_lmtp")
 http = RelayMaker("http", "slimtwist.relay.http.plugin.parse_http")
 https = RelayMaker("https", "slimtwist.relay.http.plugin.parse_http")
+pipe = RelayMaker("pipe", "slimtwist.relay.programs.parse_pipe")
+maildrop = RelayMaker("maildrop", "slimtwist.relay.programs.parse_maildrop")
+dovecot_lda = RelayMaker("dovecot-lda", "slimtwist.relay.programs.parse_dovecot_lda")
 blackhole = RelayMaker("blackhole", "slimtwist.relay.plugins.parse_blackhole")

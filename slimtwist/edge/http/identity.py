@@ -16,18 +16,18 @@ from collections.abc import Mapping
 from typing import Final
 
 from twisted.cred.checkers import ICredentialsChecker
-from twisted.cred.credentials import ICredentials, IUsernamePassword, UsernamePassword
+from twisted.cred.credentials import IUsernamePassword, UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred, fail, succeed
-from zope.interface import Attribute, implementer
+from zope.interface import Attribute, Interface, implementer
 
 from slimtwist.smtp.secret import read_file, read_secret
 
 _LINE: Final = re.compile(r"([!-9;-~]+):([!-~]{16,4096})\Z")
 
 
-class IBearerToken(ICredentials):
+class IBearerToken(Interface):
     """A token that says who its bearer is."""
 
     token = Attribute("The token, as octets.")
@@ -93,7 +93,7 @@ class TokenFile:
         return tokens
 
 
-def credentials(authorization: str) -> ICredentials:
+def credentials(authorization: str) -> BearerToken | Password:
     """Return what an Authorization field gives to a checker.
 
     @raise UnauthorizedLogin: it is malformed, or of another scheme.

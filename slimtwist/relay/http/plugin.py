@@ -17,7 +17,6 @@ from slimtwist.relay.http.relay import HttpRelay, has_secret
 from slimtwist.relay.http.request import Names, Secrets
 from slimtwist.relay.http.result import SPARED, STATUSES
 from slimtwist.runtime import Runtime, ehlo_name
-from slimtwist.settings import Settings
 from slimtwist.smtp.pem import Identity, TrustAnchors
 from slimtwist.smtp.secret import read_secret
 from slimtwist.smtp.tls import TlsMode, TlsPolicy
@@ -96,7 +95,7 @@ def parse_http(runtime: Runtime, url: str = "", **arguments: str) -> IRelay:
     given = {name: text for name, text in arguments.items() if not _STATUS.match(name)}
     if unknown := given.keys() - {*ARGUMENTS}:
         raise ValueError(f"unknown argument {min(unknown)!r}; known are {', '.join(ARGUMENTS)}")
-    connect = Settings.of(runtime).timeouts.connect
+    connect = runtime.timeouts.connect
     if "connect" in given:
         connect = seconds("connect", given["connect"])
     spare = switch("spare_configuration", given.get("spare_configuration", "no"))

@@ -36,6 +36,7 @@ _ADDRESSES: Final = 10
 #: Seconds.  An attempt's deadline is its caller's, and passes before; a host has none of its own.
 _NEVER: Final = 86400.0
 _STAGES: Final = {stage: place for place, stage in enumerate(STAGES)}
+_CANCELLED: Final = fault_outcome("cancelled", "", command="connect")
 _log = Logger()
 
 
@@ -44,13 +45,13 @@ class NextHop:
     """A host that is asked.
 
     @ivar forced: whether the operator named it, so that it may be anywhere.
-    @ivar skipped: those of its addresses that are not to be connected to.
+    @ivar only: the addresses that it may be connected to at; none for all that it has.
     """
 
     host: str
     port: int
     forced: bool = False
-    skipped: frozenset[str] = frozenset()
+    only: tuple[str, ...] = ()
 
 
 #: Who takes the mail of a group of recipients.
@@ -119,11 +120,13 @@ class _Group:
 
     async def run(self, attempt: Cancellable) -> None:
         try:
-            if isinstance(self._route, NextHop):
+            if attempt.cancelled:  # while others were looked up
+                self._missed(_CANCELLED)
+            elif isinstance(self._route, NextHop):
                 await self._ask(self._route)
             else:
                 await self._ask_each(self._relay.exchangers.ordered(self._route), attempt)
-        except BaseException:  # noqa: BLE001 - whatever it is, nothing was sent since the last report
+        except Exception:  # noqa: BLE001 - whatever it is, nothing was sent since the last report
             self._missed(_meaning(Failure()))
 
     async def _ask_each(self, exchangers: list[Exchanger], attempt: Cancellable) -> None:
@@ -158,20 +161,25 @@ class _Group:
             self._missed(_meaning(addresses))
             return
         new = [each for each in addresses if each not in self._tried]
-        chosen = new[: _ADDRESSES - len(self._tried)]
+        chosen = tuple(new[: _ADDRESSES - len(self._tried)])
         if chosen:
             self._tried.update(chosen)
-            skipped = frozenset(addresses) - frozenset(chosen)
-            await self._ask(NextHop(host, self._relay.port, skipped=skipped))
+            # With so many there may be more, of which the next look-up returns others.
+            whole = chosen == addresses and len(addresses) < _ADDRESSES
+            await self._ask(NextHop(host, self._relay.port, only=() if whole else chosen))
         if len(chosen) < len(new):
             self._soften()
 
     async def _ask(self, hop: NextHop) -> None:
         """Ask one host, and keep those whom another may still take."""
         relay, envelope = self._relay, self._envelope.subset(self._left)
-        report = await relay.relays.use(
-            hop, lambda each: settle(relay.clock, each, envelope, self._attempts, _NEVER)
-        )
+        try:
+            report = await relay.relays.use(
+                hop, lambda each: settle(relay.clock, each, envelope, self._attempts, _NEVER)
+            )
+        except Exception:  # noqa: BLE001 - settle raises nothing: there is no relay to this host
+            self._missed(_meaning(Failure()))
+            return
         for position, outcome in zip(self._left[:], report.outcomes, strict=True):
             if try_next_host(outcome):
                 self._note(position, outcome)
@@ -207,6 +215,6 @@ def _meaning(failure: Failure) -> Outcome:
     if isinstance(failure.value, RelayError):
         return failure.value.outcome
     if failure.check(CancelledError):
-        return fault_outcome("cancelled", "", command="connect")
+        return _CANCELLED
     _log.failure("delivery failed", failure)
     return fault_outcome("internal", type(failure.value).__name__, command="connect")

@@ -37,7 +37,7 @@ from slimtwist.smtp.connector import AddressSource
 from slimtwist.together import Cancellable
 
 #: Seconds for which an exchanger's connection is kept unused: it has others to serve.
-_IDLE: Final = 5.0
+IDLE: Final = 5.0
 #: The port of mail exchange, on which alone mail can come back to this host.
 _SMTP: Final = 25
 
@@ -76,15 +76,17 @@ class MxSmtpRelay:
         @param own: names and addresses of this host, beside the runtime's host name; they end a
             list of exchangers (RFC 5321 5.1), unless the port is another than 25.
         @param destinations: exchangers that are connected to at once.
-        @param timeouts: how long each step may take; C{None} for the usual ones, and unused
-            connections kept for 5 seconds.
+        @param timeouts: how long each step may take; C{None} for the runtime's, with unused
+            connections kept for 5 seconds at most.
         @param runtime: clock, network, resolver and randomness.
         @param connection: further arguments of L{StaticSmtpRelay}, for each exchanger.
         @raise ValueError: an argument is wrong.
         """
         runtime = runtime or default_runtime()
-        timeouts = timeouts or replace(Timeouts(), idle=_IDLE)
-        names = names or Names(runtime.reactor, _resolver(runtime), stale=stale)
+        usual = runtime.timeouts
+        timeouts = timeouts or replace(usual, idle=min(usual.idle, IDLE))
+        if names is None:
+            names = Names(runtime.reactor, _resolver(runtime), stale=stale)
         networks = Networks(allow_networks, deny_networks)
         known_as = {runtime.hostname, *own} if port == _SMTP else ()
         self.clock = runtime.reactor
@@ -127,11 +129,10 @@ class MxSmtpRelay:
         if hop.forced:
             return None
 
-        async def addresses(host: str) -> list[str]:
-            found = await self.exchangers.addresses(host)
-            return [each for each in found if each not in hop.skipped]
+        async def only(_: str) -> tuple[str, ...]:
+            return hop.only
 
-        return addresses
+        return only if hop.only else self.exchangers.addresses
 
     async def route(self, domain: str) -> Route:
         """Return who takes mail for a domain. Raises L{RelayError} when nobody does."""

@@ -75,7 +75,7 @@ class StaticSmtpRelay:
             the C{IStreamClientEndpoint} to connect with.
         @param resolve: called with the host for each new connection; returns the addresses to try,
             in order.  C{None} for the reactor's resolver.
-        @param timeouts: how long each step may take.
+        @param timeouts: how long each step may take; C{None} for the runtime's.
         @param limits: how much is taken, and how often a connection is used.
         @param destinations: what is known of hosts, if it is shared with other relays.
         @param runtime: clock and network; C{None} for those of the process.
@@ -90,21 +90,16 @@ class StaticSmtpRelay:
             lmtp=self._lmtp,
             eight_bit=eight_bit,
             binary_encoder=binary_encoder,
-            timeouts=timeouts or Timeouts(),
-            limits=limits or Limits(),
+            timeouts=timeouts or runtime.timeouts,
+            limits=limits or runtime.limits,
         )
-        self._clock = runtime.reactor
-        self._connector = Connector(
-            runtime,
-            Place(host, port, unix),
-            options,
-            destinations or Destinations(runtime.reactor),
-            source=source_chooser(source_ips),
-            endpoint_creator=endpoint_creator,
-            resolve=resolve,
+        source = source_chooser(source_ips)
+        place = Place(host, port, unix, source, endpoint_creator, resolve)
+        known = destinations or Destinations(runtime.reactor)
+        self._connector = Connector(runtime, place, options, known)
+        self._pool = Pool(
+            self._open, options.limits.connections if pool_size is None else pool_size
         )
-        size = options.limits.connections if pool_size is None else pool_size
-        self._pool = Pool(self._open, size)
 
     def attempt(self, envelope: Envelope, attempts: int) -> Deferred[Report]:
         """Hand a message to the host. See L{IRelay.attempt}."""
@@ -112,14 +107,14 @@ class StaticSmtpRelay:
 
     def stop(self) -> Deferred[None]:
         """Refuse new attempts, let running ones end. See L{IRelay.stop}."""
-        return self._pool.stop()
+        return self._pool.stop().addCallback(lambda _: self._connector.abandon())
 
     def __repr__(self) -> str:
         """Tell the host and what goes on, for operators."""
         return f"<{type(self).__name__} {self._connector.place} {self._pool!r}>"
 
     async def _open(self) -> Connection:
-        return Connection(self._clock, await self._connector.open(), self._connector)
+        return Connection(self._connector.clock, await self._connector.open(), self._connector)
 
 
 class StaticLmtpRelay(StaticSmtpRelay):
@@ -135,4 +130,6 @@ class StaticLmtpRelay(StaticSmtpRelay):
         @param arguments: those of L{StaticSmtpRelay}.
         @raise ValueError: an argument is wrong, or two contradict each other.
         """
+        if port == 25 and arguments.get("unix") is None:
+            raise ValueError("port=25 is for SMTP; LMTP must never be spoken there (RFC 2033 5)")
         super().__init__(host, port, **arguments)
