@@ -65,7 +65,10 @@ class Visitor:
 
     async def _login(self, portal: Portal, authorization: str) -> str:
         try:
-            login = cast("Deferred[Any]", portal.login(credentials(authorization), None, IIdentity))
+            login = cast(
+                "Deferred[Any]",
+                portal.login(cast("Any", credentials(authorization)), None, IIdentity),
+            )
             login.addTimeout(self._setting.options.timeouts.auth, self._setting.runtime.reactor)
             _, identity, self._logout = await self._settled(login)
         except ClientGone:

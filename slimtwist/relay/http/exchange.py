@@ -13,10 +13,14 @@ from hyperlink import DecodedURL
 from OpenSSL import SSL
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionClosed,
+    DNSLookupError,
+)
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseFailed
 from twisted.web.iweb import IResponse
 
 from slimtwist.content import Content
@@ -33,6 +37,7 @@ from slimtwist.smtp.verification import CertificateRejected
 
 #: Octets of a response's body that are read.
 _BODY: Final = 65536
+_ANYWHERE: Final = "http://service.invalid/"
 _CONNECTING: Final = (ConnectError, DNSLookupError)
 
 
@@ -104,7 +109,7 @@ class Exchange:
             headers.setRawHeaders("Expect", ["100-continue"])
         response: Any = await self._client.request(
             service.verb,
-            service.url,
+            _ANYWHERE,  # the agent knows where
             headers=headers,
             data=self._body,
             allow_redirects=False,
@@ -138,7 +143,7 @@ class Exchange:
             detail = f"no response in {self._service.timeout:g} s"
             return self._fault("timeout", detail)
         reasons = getattr(error, "reasons", None) or [failure]
-        if any(each.check(CancelledError) for each in (failure, *reasons)):
+        if any(each.check(CancelledError, ConnectingCancelledError) for each in reasons):
             return self._fault("cancelled", "")
         if isinstance(error, _CONNECTING):
             return self._fault("connect", str(error), command="connect")
@@ -146,7 +151,7 @@ class Exchange:
         if tls := next((each for each in reasons if each.check(*kinds)), None):
             command = "end of data" if self._body.finished else "STARTTLS"
             return self._fault("tls", explain(tls), command=command)
-        if not hasattr(error, "reasons") and not isinstance(error, ResponseFailed | OSError):
+        if not (hasattr(error, "reasons") or isinstance(error, OSError | ConnectionClosed)):
             self._log.failure("a request to {host} failed", failure, host=self._service.host)
         return self._fault("lost", "; ".join(dict.fromkeys(map(_said, reasons))))
 

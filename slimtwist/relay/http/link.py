@@ -9,14 +9,16 @@ Sources: RFC 9112 9.3 (persistence), RFC 9110 15.2 (interim responses).
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, Final, cast
 from weakref import WeakSet
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
 from twisted.internet.interfaces import (
     IDelayedCall,
+    IHandshakeListener,
+    IOpenSSLClientConnectionCreator,
     IProducer,
     IProtocolFactory,
     IStreamClientEndpoint,
@@ -24,11 +26,14 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import connectionDone
 from twisted.internet.task import deferLater
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.web.client import URI, HTTPConnectionPool
-from twisted.web.iweb import IAgentEndpointFactory
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
 
+from slimtwist.latch import Latch
 from slimtwist.relay.http.body import ContentBody
 from slimtwist.smtp.tls import TlsPolicy
 
@@ -38,8 +43,14 @@ _LONGEST: Final = 262144
 _FAREWELL: Final = 5.0
 
 
+@implementer(IHandshakeListener)
 class Link(ProtocolWrapper):
-    """One connection."""
+    """One connection.
+
+    @ivar ready: fires when it may be used: under TLS, when the peer has proved who he is; fails
+        when it is lost before.
+    @ivar gone: fires with itself when it is lost.
+    """
 
     factory: Links
     transport: Any
@@ -47,9 +58,21 @@ class Link(ProtocolWrapper):
     def __init__(self, factory: Links, wrapped: Any) -> None:  # noqa: ANN401 - as in Twisted
         """Begin, not connected."""
         super().__init__(factory, wrapped)
+        self.gone: Deferred[Link] = Deferred()
+        self.ready: Deferred[None] = Deferred(lambda _: self.transport.abortConnection())
         self._heard = 0
         self._body: ContentBody | None = None
         self._farewell: IDelayedCall | None = None
+
+    def makeConnection(self, transport: Any) -> None:  # noqa: ANN401 - as in Twisted
+        """Be connected; without TLS this is all."""
+        super().makeConnection(transport)
+        if not isinstance(transport, ProtocolWrapper):
+            self.ready.callback(None)
+
+    def handshakeCompleted(self) -> None:
+        """Take note of TLS."""
+        self.ready.callback(None)
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """Learn which message is written."""
@@ -84,6 +107,9 @@ class Link(ProtocolWrapper):
 
     def loseConnection(self) -> None:
         """End the connection, if need be without the peer."""
+        if self._body is not None and not self._body.finished:
+            self.transport.abortConnection()
+            return
         if self._farewell is None:
             self._farewell = self.factory.clock.callLater(_FAREWELL, self.transport.abortConnection)
         super().loseConnection()
@@ -93,6 +119,9 @@ class Link(ProtocolWrapper):
         if self._farewell is not None and self._farewell.active():
             self._farewell.cancel()
         super().connectionLost(reason)
+        if not self.ready.called:
+            self.ready.errback(reason)
+        self.gone.callback(self)
 
     @property
     def _lowest(self) -> Any:  # noqa: ANN401
@@ -118,16 +147,32 @@ class Links(WrappingFactory[Link]):
 class _Linked:
     """An endpoint whose protocols have a L{Link} below."""
 
-    def __init__(self, clock: Any, endpoint: IStreamClientEndpoint) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        clock: Any,  # noqa: ANN401 - as in Runtime
+        endpoint: IStreamClientEndpoint,
+        creator: IOpenSSLClientConnectionCreator | None,
+        opened: Callable[[Link], object],
+    ) -> None:
         self._clock = clock
         self._endpoint = endpoint
+        self._creator = creator
+        self._opened = opened
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:  # noqa: N803 - as in the interface
         """Connect."""
-        connecting = cast(
-            "Deferred[Any]", self._endpoint.connect(Links(self._clock, protocolFactory))
-        )
-        return connecting.addCallback(lambda link: link.wrappedProtocol)
+        return Deferred.fromCoroutine(self._connect(Links(self._clock, protocolFactory)))
+
+    async def _connect(self, links: Links) -> Any:  # noqa: ANN401
+        if self._creator is None:
+            link = await cast("Deferred[Link]", self._endpoint.connect(links))
+        else:
+            tls = TLSMemoryBIOFactory(self._creator, True, links, clock=self._clock)
+            secured = await cast("Deferred[Any]", self._endpoint.connect(tls))
+            link = secured.wrappedProtocol
+        self._opened(link)
+        await link.ready
+        return link.wrappedProtocol
 
 
 @implementer(IAgentEndpointFactory)
@@ -145,6 +190,9 @@ class Ways:
         self._tls = tls
         self._unix = unix
         self._wait = wait
+        self._open: set[Link] = set()
+        self._stopping = False
+        self._closed = Latch()
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         """Return the endpoint. See C{IAgentEndpointFactory}."""
@@ -154,9 +202,53 @@ class Ways:
             )
         else:
             endpoint = UNIXClientEndpoint(self._reactor, self._unix, timeout=self._wait)
-        if uri.scheme == b"https":
-            endpoint = wrapClientTLS(self._tls.creator(uri.host.decode("ascii")), endpoint)
-        return _Linked(self._reactor, endpoint)
+        https = uri.scheme == b"https"
+        creator = self._tls.creator(uri.host.decode("ascii")) if https else None
+        return _Linked(self._reactor, endpoint, creator, self._opened)
+
+    def closed(self) -> Deferred[None]:
+        """Fire when no connection is left, to be asked when no new one will be made."""
+        self._stopping = True
+        self._look_for_end()
+        return self._closed.wait()
+
+    def _opened(self, link: Link) -> None:
+        self._open.add(link)
+        link.gone.addCallback(self._ended)
+
+    def _ended(self, link: Link) -> None:
+        self._open.discard(link)
+        self._look_for_end()
+
+    def _look_for_end(self) -> None:
+        if self._stopping and not self._open:
+            self._closed.release()
+
+
+@implementer(IAgent)
+class Fixed:
+    """An agent that posts to one address, and asks for nothing compressed, whatever it is told."""
+
+    def __init__(self, agent: IAgent, address: bytes) -> None:
+        """Use an agent.
+
+        @param address: a URI.
+        """
+        self._agent = agent
+        self._address = address
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers | None = None,
+        bodyProducer: IBodyProducer | None = None,  # noqa: N803 - as in the interface
+    ) -> Deferred[Any]:
+        """Make a request. See C{IAgent}."""
+        if headers is not None:
+            headers.removeHeader(b"Accept-Encoding")  # treq's own
+        made: Deferred[Any] = self._agent.request(method, self._address, headers, bodyProducer)
+        return made
 
 
 class Pool(HTTPConnectionPool):
@@ -181,7 +273,8 @@ class Pool(HTTPConnectionPool):
                 self._known.add(connection)
                 return connection
             try:
-                # Its end may have come, and not have been read yet.
+                # Its end may have come, and not have been read yet: a whole turn will do it.
+                await deferLater(self._clock, 0)
                 await deferLater(self._clock, 0)
             except CancelledError:
                 connection.abort()

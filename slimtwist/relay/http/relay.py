@@ -27,7 +27,7 @@ from slimtwist.interfaces import IRelay
 from slimtwist.latch import Latch
 from slimtwist.outcome import Report
 from slimtwist.relay.http.exchange import Exchange, Service
-from slimtwist.relay.http.link import Pool, Ways
+from slimtwist.relay.http.link import Fixed, Pool, Ways
 from slimtwist.relay.http.request import Names, Secrets
 from slimtwist.relay.http.result import SPARED, STATUSES, Meaning
 from slimtwist.runtime import Runtime, default_runtime, ehlo_name
@@ -112,10 +112,10 @@ class HttpRelay:
         self._pool = Pool(self._reactor)
         self._pool.maxPersistentPerHost = pool_size or AT_ONCE
         self._pool.cachedConnectionTimeout = idle_timeout  # type: ignore[assignment]
-        ways = Ways(self._reactor, _verifying(tls), unix, connect_timeout)
+        self._ways = ways = Ways(self._reactor, _verifying(tls), unix, connect_timeout)
         agent = Agent.usingEndpointFactory(self._reactor, ways, pool=self._pool)
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
-        self._client = HTTPClient(agent, cast("Any", no_cookies))
+        self._client = HTTPClient(Fixed(agent, _uri(address)), cast("Any", no_cookies))
         self._running = 0
         self._stopping = False
         self._stopped = Latch()
@@ -157,7 +157,8 @@ class HttpRelay:
 
     def _look_for_end(self) -> None:
         if self._stopping and not self._running:
-            self._pool.closeCachedConnections().addBoth(lambda _: self._stopped.release())
+            self._pool.closeCachedConnections()
+            self._ways.closed().addCallback(lambda _: self._stopped.release())
 
 
 def has_secret(url: str) -> bool:
@@ -170,6 +171,14 @@ def _verifying(tls: TlsPolicy | None) -> TlsPolicy:
     if not policy.verified:
         raise ValueError("HTTPS is verified always: the policy's mode must be 'verify'")
     return policy
+
+
+def _uri(address: DecodedURL) -> bytes:
+    """Return the address as it is written in a request."""
+    if ":" in address.host:  # hyperlink takes IPv6 for a name of another alphabet
+        host = f"[{address.host}]"
+        return _uri(address.replace(host="x")).replace(b"//x", f"//{host}".encode(), 1)
+    return address.to_uri().to_text().encode("ascii")
 
 
 def _taken_apart(url: str, secrets: Secrets) -> tuple[DecodedURL, Secrets]:
