@@ -17,7 +17,7 @@ from typing import Final
 from slimtwist.reply import Reply, printable
 
 #: Characters of such a field that are looked at.
-_LONGEST: Final = 4096
+_LONGEST: Final = 8192
 _CODE: Final = re.compile(r"\s*([245]\d\d)\s*(?=;|\Z)", re.ASCII)
 _PARAMETER: Final = re.compile(
     r';\s*([A-Za-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))\s*(?=;|\Z)', re.ASCII

@@ -73,7 +73,9 @@ class HttpRequest(http.Request):
             self._intake.take(data)
         else:
             self._held.append(data)
-            self._channel.hold()
+            # Who is not read at all cannot be seen to leave.
+            if sum(map(len, self._held)) > self._setting.options.limits.unsent:
+                self._channel.hold()
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Take note that nothing follows."""

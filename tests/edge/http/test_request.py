@@ -213,7 +213,12 @@ class AnswerTests(HttpEdgeCase):
 
     def test_queue_fails(self) -> None:
         """A queue that breaks its promises is an internal error, and no success."""
-        for result in (fail(ZeroDivisionError()), succeed([]), succeed([Reply(250)] * 2)):
+        results: list[Deferred[Sequence[Reply]]] = [
+            fail(ZeroDivisionError()),
+            succeed([]),
+            succeed([Reply(250)] * 2),
+        ]
+        for result in results:
             self.setUp()
             self.edge(queue=Queue(result))
             heard = self.one(post())
@@ -399,6 +404,24 @@ class AccessTests(HttpEdgeCase):
                 self.reactor.flush()
             self.assertEqual(self.heard(visitor)[0].status, 503)
             self.flushLoggedErrors()
+
+
+class WaitingTests(HttpEdgeCase):
+    """Bodies that come before they are wanted."""
+
+    def test_kept(self) -> None:
+        """A little is kept, and the rest is not read (L6)."""
+        judge = Judge()
+        object.__setattr__(judge, "asked", [])
+        self.edge(EdgeOptions(access=judge))
+        visitor = self.client()
+        body = MESSAGE + (b"y" * 998 + b"\r\n") * 1000
+        self.assertEqual(self.ask(visitor, post(body=body)), [])
+        self.assertLess(self.reactor.network.wires[0].up.arrived, 500_000)
+        judge.asked[0].callback(None)
+        self.reactor.flush()
+        self.assertEqual([each.status for each in self.heard(visitor)], [204])
+        self.assertTrue(self.hop.messages[0].endswith(body))
 
 
 class LeavingTests(HttpEdgeCase):

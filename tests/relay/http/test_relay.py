@@ -36,6 +36,7 @@ from slimtwist.testing import (
 from slimtwist.testing.contract import RelayContract
 from slimtwist.testing.drivers import Driver, MemoryDriver
 from slimtwist.testing.memory import MemoryRelay
+from slimtwist.testing.steps import Step
 from tests.relay.http.world import MESSAGE, URL, HttpRelayCase, Take, answer
 from tests.smtp.certificates import issue
 
@@ -74,7 +75,7 @@ class RequestTests(HttpRelayCase):
         first, *lines = head.decode().split("\r\n")
         self.assertEqual(first, "POST /messages/ HTTP/1.1")
         self.assertEqual(body, MESSAGE)
-        fields = [tuple(line.split(": ", 1)) for line in lines]
+        fields = [(name, value) for name, value in (line.split(": ", 1) for line in lines)]
         key = dict(fields)["Idempotency-Key"]
         self.assertRegex(key, r'^"[0-9a-f]{32}"$')
         self.assertEqual(
@@ -266,7 +267,8 @@ class ConnectionTests(HttpRelayCase):
 
     def test_at_once(self) -> None:
         """No more requests are under way than there may be (issue 5)."""
-        self.serve(*[[Take(), Wait(1), answer("204 Ok", "Connection: close"), Close()]] * 6)
+        script: list[Step] = [Take(), Wait(1), answer("204 Ok", "Connection: close"), Close()]
+        self.serve(*[script] * 6)
         relay = self.relay(pool_size=2)
         envelope = Envelope.parse("a@example.org", ["b@example.net"], MESSAGE)
         attempts = [relay.attempt(envelope, 0) for _ in range(6)]
