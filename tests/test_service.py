@@ -72,10 +72,12 @@ class StartTests(RelayTestCase):
         """Addresses are logged as people write them."""
         events = Events.of(self)
         self.start(
-            smtp=["tcp:25:interface=127.0.0.1", "tcp6:25:interface=\\:\\:1"], lmtp=["unix:/l"]
+            smtp=["tcp:25:interface=127.0.0.1", "tcp6:25:interface=\\:\\:1"],
+            lmtp=["unix:/l"],
+            http=["unix:/h"],
         )
         places = [(event["protocol"], event["address"]) for event in events if "protocol" in event]
-        wanted = [("ESMTP", "127.0.0.1:25"), ("ESMTP", "[::1]:25"), ("LMTP", "/l")]
+        wanted = [("ESMTP", "127.0.0.1:25"), ("ESMTP", "[::1]:25"), ("LMTP", "/l"), ("HTTP", "/h")]
         self.assertEqual(places, wanted)
 
     def test_lmtp_about(self) -> None:
