@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.edge.http.test_answer -*-
+# -*- test-case-name: tests.edge.http.test_request -*-
 """What an HTTP client is told: a status, an SMTP reply, and a result for each recipient.
 
 Sources: RFC 9110 15 (status codes), 10.2.3 (Retry-After), 11.6.1 (WWW-Authenticate).

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.edge.http.test_delivery -*-
+# -*- test-case-name: tests.edge.http.test_request -*-
 """The message of a request: whom it may go to, its envelope, and what became of it."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.edge.http.test_header -*-
+# -*- test-case-name: tests.edge.http.test_request -*-
 """What the request line and the fields of a request say, checked before any of its body is read.
 
 Sources: RFC 9110 (fields), RFC 9112 6 (framing), python-slimta's HTTP edge (the envelope),

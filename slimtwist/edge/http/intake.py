@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.edge.http.test_intake -*-
+# -*- test-case-name: tests.edge.http.test_request -*-
 """The body of a request on its way into a queue's sink."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.edge.http.test_pace -*-
+# -*- test-case-name: tests.edge.http.test_channel -*-
 """How long a client may take: for a header, for a body, for its next request.
 
 Dripping octets move no limit: a header has its time, and a body must come at a rate.

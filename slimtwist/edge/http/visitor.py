@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.edge.http.test_visitor -*-
+# -*- test-case-name: tests.edge.http.test_identity -*-
 """Who sends a request: its address, its protection, and the identity that it proves."""
 
 from __future__ import annotations

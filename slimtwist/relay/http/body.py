@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.relay.http.test_body -*-
+# -*- test-case-name: tests.relay.http.test_relay -*-
 """A message as the body of an HTTP request: read in blocks, at the pace of the connection.
 
 It has been produced when the last octet has left our buffers, and not before: what is lost until

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.relay.http.test_exchange -*-
+# -*- test-case-name: tests.relay.http.test_relay -*-
 """One request and its response, and what it means if there is none.
 
 Sources: RFC 9110 9.2.2 (what may be sent again), 15 (status codes).

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.relay.http.test_link -*-
+# -*- test-case-name: tests.relay.http.test_relay -*-
 """The connections of an HTTP relay, below Twisted's HTTP client.
 
 A L{Link} stands between the transport and the client's protocol.  It tells a message when it has

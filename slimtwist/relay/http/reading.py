@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.relay.http.test_reading -*-
+# -*- test-case-name: tests.relay.http.test_relay -*-
 """The beginning of an HTTP response's body, and no more of it."""
 
 from __future__ import annotations
