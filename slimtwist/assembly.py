@@ -34,7 +34,8 @@ from slimtwist.smtp.pem import server_options
 
 _ONE_RECIPIENT: Final = (
     "nothing is stored: each client gets the next hop's own reply, so an SMTP transaction takes "
-    "one recipient, and further ones get 452 4.5.3; LMTP takes them all"
+    "one recipient, and further ones get 452 4.5.3; LMTP takes them all, and is for clients that "
+    "ignore refused recipients"
 )
 
 

@@ -29,7 +29,7 @@ class Choices:
     @ivar accept: domains.
     @ivar relay_from: networks, or C{unix}; none for this host.
     @ivar hostname: C{None} for the host's own.
-    @ivar resolver: C{HOST:PORT}; C{None} for the name servers of this host.
+    @ivar resolver: C{ADDRESS:PORT}; C{None} for the name servers of this host.
     @ivar checkers: of passwords; none for no AUTH.
     @ivar tokens: files of tokens, for HTTP.
     @ivar certificate: a PEM file.

@@ -113,7 +113,8 @@ class Content:
     def close(self) -> None:
         """Give the file back, if there is one. What is read afterwards fails."""
         if not isinstance(self.body, bytes):
-            self.body.close()
+            with suppress(OSError):  # the octets are of no more use, so neither is trouble
+                self.body.close()
 
     def __bytes__(self) -> bytes:
         """Return all octets at once: for tests and small messages."""

@@ -64,15 +64,14 @@ class _Addresses:
             self.found.append(address.host)
 
     def resolutionComplete(self) -> None:
-        if not self.complete.called:
-            self.complete.callback(self.found)
+        self.complete.callback(self.found)
 
 
 def resolve(reactor: Reactor, host: str, timeout: float) -> Deferred[list[str]]:
     """Return the addresses of a host, in the order of the reactor's own resolver.
 
     @param host: a name or an IP literal.
-    @param timeout: in seconds, after which it fails with L{twisted.internet.defer.TimeoutError}.
+    @param timeout: in seconds, after which it fails with C{twisted.internet.defer.TimeoutError}.
     """
     receiver = _Addresses()
     reactor.nameResolver.resolveHostName(receiver, host)

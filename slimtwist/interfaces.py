@@ -95,8 +95,7 @@ class IQueue(Interface):
         The queue owns the content from here on, and closes it.
 
         @return: fires with a reply for each recipient: what may now be promised to the client.
-            Never fails.  Cancelling it says that nobody waits any more; it then fires or fails at
-            once.
+            Never fails but by being cancelled, which says that nobody waits any more.
         """
 
     def stop() -> Deferred[None]:

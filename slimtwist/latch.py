@@ -28,6 +28,5 @@ class Latch:
     def release(self) -> None:
         """Open it, if it is not."""
         self.open = True
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            each.callback(None)
+        while self._waiting:  # whoever is told may cancel another who waits
+            self._waiting.pop(0).callback(None)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
@@ -26,18 +27,18 @@ _NO_ROOM: Final = "a new connection takes no message"
 
 
 class PooledConnection(Protocol):
-    """What a pool needs of a connection."""
+    """What a pool needs of a connection.
+
+    @ivar uses: how many messages it was given.
+    @ivar leaving: whether it will take no message any more, and carries none.
+    @ivar closed: whether nothing of it is left.
+    @ivar on_change: to be called when it may have room again, takes no more, or has ended.
+    """
 
     uses: int
+    leaving: bool
+    closed: bool
     on_change: Callable[[], None]
-
-    @property
-    def leaving(self) -> bool:
-        """Whether it will take no message any more, and carries none."""
-
-    @property
-    def closed(self) -> bool:
-        """Whether nothing of it is left."""
 
     def room(self) -> int:
         """Return how many more messages may be given to it now."""
@@ -134,17 +135,24 @@ class Pool:
         while self._again:
             self._again = False
             self._give_out()
-            while self._wanted() > 0 and not self._again:
+            while self._waiting and self._wanted() > 0 and not self._again:
                 self._open()
             if self._stopping and not (self._waiting or self._running):
                 self._wind_up()
         self._assigning = False
 
     def _give_out(self) -> None:
-        self._connections = [each for each in self._connections if not each.closed]
         for connection in self._connections:
+            if not self._waiting:
+                break
             while connection.room() and (job := self._next(connection)):
                 self._give(job, connection)
+
+    def _changed(self, connection: PooledConnection) -> None:
+        if connection.closed:
+            self._connections = [each for each in self._connections if each is not connection]
+        if self._waiting or self._stopping:
+            self._assign()
 
     def _wanted(self) -> int:
         """Return how many connections are missing; the line counts, not who happens to be idle."""
@@ -196,7 +204,7 @@ class Pool:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is one message's outcome
             self._not_opened(error)
             return
-        connection.on_change = self._assign
+        connection.on_change = partial(self._changed, connection)
         self._connections.append(connection)
         if not connection.room():  # or another would be opened for the same message, and another
             connection.retire()

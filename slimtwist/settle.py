@@ -7,6 +7,7 @@ error of ours, any other exception, a wrong value or silence into a L{Report}, e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -80,8 +81,11 @@ class _Settlement:
             self._settle(fault_outcome("internal", "incomplete report", ambiguous=True))
 
     def _is_complete(self, report: Report) -> bool:
-        outcomes = [each for each in report if isinstance(each, Outcome)]
-        return len(outcomes) == len(report) == len(self._envelope.recipients)
+        given: object = report.outcomes  # whatever a relay has put there
+        if not isinstance(given, Sequence):
+            return False
+        outcomes = [each for each in given if isinstance(each, Outcome)]
+        return len(outcomes) == len(given) == len(self._envelope.recipients)
 
     def _meaning(self, failure: Failure) -> Outcome:
         error = failure.value

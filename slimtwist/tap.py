@@ -8,6 +8,7 @@ command with a status that is not 0, before anything listens.
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
 from typing import Any
 
 from twisted.application.service import IService
@@ -19,8 +20,13 @@ import slimtwist
 from slimtwist.assembly import assemble
 from slimtwist.choices import Choices
 from slimtwist.edge.room import use_all_descriptors
+from slimtwist.limits import Limits, Timeouts
 from slimtwist.runtime import Runtime, default_runtime
 from slimtwist.smtp.secret import read_secret
+
+
+def _defaults(kind: type[Limits | Timeouts]) -> str:
+    return " ".join(f"{each.name}={each.default:.10g}" for each in fields(kind))
 
 
 class Options(usage.Options, AuthOptionMixin):
@@ -32,14 +38,21 @@ class Options(usage.Options, AuthOptionMixin):
     synopsis = "[options]"
     longdesc = (
         "Takes mail in by ESMTP, LMTP and HTTP, hands it to its next hop, and tells the client "
-        "what became of each recipient. Options marked * may be given several times."
+        "what became of each recipient. Options marked * may be given several times. "
+        f"Limits, with their defaults: {_defaults(Limits)}. "
+        f"Waits, in seconds: {_defaults(Timeouts)}."
     )
     supportedInterfaces = (IUsernamePassword, IUsernameHashedPassword)
 
     optParameters = [  # noqa: RUF012 - usage.Options wants it so
         ["relay", "r", "mx:", "Where mail goes: smtp:HOST for a smart host, by default mx:."],
         ["queue", "q", "direct:", "What holds messages. direct: holds nothing."],
-        ["resolver", None, None, "The name server that is asked, HOST:PORT, if not resolv.conf's."],
+        [
+            "resolver",
+            None,
+            None,
+            "The name server to ask, ADDRESS:PORT, if not resolv.conf's.",
+        ],
         ["hostname", None, None, "What this host calls itself, if not by its own name."],
         ["certificate", None, None, "A PEM file with key and certificates, to offer STARTTLS."],
         ["bare-newline", None, "reject", "What to do about CR or LF alone: reject or normalize."],
@@ -95,11 +108,11 @@ class Options(usage.Options, AuthOptionMixin):
         self["tokens"].append(path)
 
     def opt_limit(self, limit: str) -> None:
-        """* NAME=VALUE: change a limit."""
+        """* NAME=VALUE: change a limit of those below."""
         self["limit"].append(limit)
 
     def opt_timeout(self, timeout: str) -> None:
-        """* NAME=SECONDS: change a wait."""
+        """* NAME=SECONDS: change a wait of those below."""
         self["timeout"].append(timeout)
 
     def opt_auth(self, description: str) -> None:

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 from runpy import run_path
@@ -39,13 +43,28 @@ from slimtwist.runtime import Runtime
 from slimtwist.smtpreply import SmtpReply
 from slimtwist.tap import Options
 from slimtwist.testing import FakeSmarthost, MemoryReactor
+from tests.daemon import Wire, environment, listening
 from tests.events import Events
 from tests.relaying import RelayTestCase
 
 ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "docs" / "examples"
 _ROW = re.compile(r"^   \* - ``(\w+)``\n     - (.*)$", re.MULTILINE)
 _STATUS = re.compile(r"^   \* - (\d+)\n     - (.*)$", re.MULTILINE)
 _COMMAND = re.compile(r"^ *(twistd (?:.*\\\n)*.*)$", re.MULTILINE)
+
+# What twistd does with arguments, but that nothing listens.
+_PARSE = """
+import sys
+from twisted.python.usage import UsageError
+from slimtwist.tap import Options
+try:
+    Options().parseOptions(sys.argv[1:])
+    from example.folder_relay import FolderRelay
+    print("a relay:", FolderRelay.__name__)
+except UsageError as error:
+    print(error)
+"""
 
 
 def page(name: str) -> str:
@@ -234,7 +253,7 @@ class ExampleTests(RelayTestCase):
 
     def example(self, name: str) -> dict[str, Any]:
         """Return what an example defines."""
-        return run_path(str(ROOT / "docs" / "examples" / f"{name}.py"))
+        return run_path(str(EXAMPLES / f"{name}.py"))
 
     def test_two_relays(self) -> None:
         """One takes mail from this host, the other takes its domain's from anybody."""
@@ -263,3 +282,66 @@ class ExampleTests(RelayTestCase):
             sending = send(relay, recipients, b"Subject: x\r\n\r\nx\r\n")
             replies = self.reactor.wait(Deferred.fromCoroutine(sending))
             self.assertEqual([str(each)[:24].strip() for each in replies], [e[:24] for e in wanted])
+
+
+class OutsideTests(SynchronousTestCase):
+    """What a reader would write into files of his own works there."""
+
+    def setUp(self) -> None:
+        """Make a folder of his."""
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+
+    def python(self, path: Path, *arguments: str) -> str:
+        """Run Python in that folder, with a further folder to import from; return what it says."""
+        known = environment()
+        known["PYTHONPATH"] = f"{path}:{known['PYTHONPATH']}"
+        result = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env=known,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return result.stdout + result.stderr
+
+    def test_readme(self) -> None:
+        """What the README sends arrives, and the outcome is printed."""
+        (code,) = re.findall(r"(?s)```python\n(.*?)```", (ROOT / "README.md").read_text())
+        with listening() as hop, ThreadPoolExecutor() as threads:
+            here = f'"127.0.0.1", {hop.getsockname()[1]}'
+            code = code.replace('"smarthost.example.com"', here)
+            said = threads.submit(self.python, EXAMPLES, "-c", code)
+            with Wire.of(hop) as server:
+                server.take("250 2.0.0 stored")
+                server.until("QUIT")
+        self.assertEqual(said.result(), "delivered 250 2.0.0 stored\n")
+
+    def test_tests(self) -> None:
+        """The tests among the examples pass, and a page shows each of them."""
+        pages = "".join(path.read_text() for path in ROOT.glob("docs/*.rst"))
+        names = sorted(path.stem for path in EXAMPLES.glob("test_*.py"))
+        self.assertEqual(sorted(re.findall(r"examples/(test_\w+)\.py", pages)), names)
+        said = self.python(EXAMPLES, "-m", "twisted.trial", *names)
+        self.assertRegex(said, r"(?s)Ran 1\d tests .*\n\nPASSED \(successes=1\d\)\n")
+
+    def test_plugin(self) -> None:
+        """A package with the example and the file of the page has a relay for C{twistd}."""
+        code = re.findall(r"(?m)^    (.*)$", section("writing-a-relay", "Making it known"))
+        at = next(index for index, line in enumerate(code) if line.startswith("# twisted/plugins/"))
+        end = next(index for index, line in enumerate(code) if "RelayMaker(" in line)
+        plugin = self.folder / code[at].removeprefix("# ")
+        plugin.parent.mkdir(parents=True)
+        plugin.write_text("\n".join(code[at : end + 1]))
+        (self.folder / "example").mkdir()
+        shutil.copy(EXAMPLES / "folder_relay.py", self.folder / "example")
+        (description,) = (line for line in code if line.startswith("--relay "))
+        for folder, wanted in (
+            (str(self.folder), "a relay: FolderRelay"),
+            ("nowhere", "--relay: folder: path 'nowhere' is no folder; make it first"),
+        ):
+            arguments = shlex.split(description.replace("/var/spool/kept", folder))
+            said = self.python(self.folder, "-c", _PARSE, *arguments)
+            self.assertIn(wanted, said)

@@ -39,3 +39,12 @@ class Latches(SynchronousTestCase):
         self.failureResultOf(first, CancelledError)
         latch.release()
         self.assertIsNone(self.successResultOf(second))
+
+    def test_cancelled_by_another(self) -> None:
+        """Who is told may cancel another who waits, and the rest are told all the same."""
+        latch = Latch()
+        first, second, third = latch.wait(), latch.wait(), latch.wait()
+        first.addCallback(lambda _: second.cancel())
+        latch.release()
+        self.failureResultOf(second, CancelledError)
+        self.assertIsNone(self.successResultOf(third))

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -121,6 +122,30 @@ class WheelTests(SynchronousTestCase):
         folders = {name.partition("/")[0] for name in self.names}
         self.assertEqual(folders, {"slimtwist", "twisted", metadata})
         self.assertIn(f"{metadata}/licenses/LICENSE", self.names)
+
+
+class SourceTests(SynchronousTestCase):
+    """The source distribution holds all that it takes to test it and to build the pages."""
+
+    def test_whole(self) -> None:
+        """Every file is there, also those that are no modules."""
+        folder = Path("source-built").absolute()
+        folder.mkdir()
+        code = f"from setuptools import build_meta; build_meta.build_sdist({str(folder)!r})"
+        result = python(code, checkout())
+        self.assertEqual(result.returncode, 0, result.stderr)
+        (archive,) = folder.glob("*.tar.gz")
+        with tarfile.open(archive) as source:
+            names = {name.partition("/")[2] for name in source.getnames()}
+        wanted = {"tox.ini", "README.md", "LICENSE", "pyproject.toml", "setup.cfg"}
+        for top in ("slimtwist", "twisted", "tests", "docs", ".ci"):
+            files = (path for path in (checkout() / top).rglob("*") if path.is_file())
+            wanted |= {
+                str(path.relative_to(checkout()))
+                for path in files
+                if not {*_LEFTOVERS} & {*path.parts}
+            }
+        self.assertEqual(wanted - names, set())
 
 
 class CommandTests(SynchronousTestCase):

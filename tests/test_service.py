@@ -66,6 +66,7 @@ class StartTests(RelayTestCase):
         self.assertIn("mail goes to smtp:smarthost.example", lines)
         self.assertIn("mail for a.example goes to blackhole:", lines)
         self.assertIn("an SMTP transaction takes one recipient", "".join(lines))
+        self.assertIn("is for clients that ignore refused recipients", "".join(lines))
         self.assertIn("tcp:2525:interface=127.0.0.1", [event.get("name") for event in events])
 
     def test_addresses(self) -> None:

@@ -180,6 +180,7 @@ class RelayEndsTests(SettleCase):
             Report(()),
             Report((DELIVERED,)),
             Report((DELIVERED,) * 3),
+            Report(None),  # type: ignore[arg-type]
             Report((DELIVERED, None)),  # type: ignore[arg-type]
             Report((DELIVERED, DELIVERED, None)),  # type: ignore[arg-type]
             Report((Reply(250), Reply(250))),  # type: ignore[arg-type]

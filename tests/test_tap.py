@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import socket
+from dataclasses import fields
 from pathlib import Path
 
 from twisted.application.service import IService
@@ -12,6 +13,7 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 import slimtwist
+from slimtwist.limits import Limits, Timeouts
 from slimtwist.runtime import Runtime
 from slimtwist.tap import Options, makeService
 from slimtwist.testing import MemoryReactor
@@ -100,6 +102,14 @@ class OptionTests(SynchronousTestCase):
         listing = str(self.parse("--relay", "blackhole:"))
         for option in Options().longOpt:
             self.assertRegex(listing, rf"--{option} +\S")
+
+    def test_help_settings(self) -> None:
+        """Every limit and wait is named in the help, with its default."""
+        listing = " ".join(str(self.parse("--relay", "blackhole:")).split())
+        for kind in (Limits(), Timeouts()):
+            for each in fields(kind):
+                default = getattr(kind, each.name)
+                self.assertRegex(listing, rf" {each.name}={default:.10g}[. ]")
 
 
 class ProcessTests(SynchronousTestCase):

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from slimtwist.envelope import Envelope
 from slimtwist.errors import RelayError
-from slimtwist.relay.smtp.static import StaticSmtpRelay
+from slimtwist.interfaces import IRelay
 
 
-async def send(relay: StaticSmtpRelay, recipients: list[str], octets: bytes) -> list[str]:
+async def send(relay: IRelay, recipients: list[str], octets: bytes) -> list[str]:
     """Return the last reply to each recipient."""
     envelope = Envelope.parse("me@example.com", recipients, octets)
     try:

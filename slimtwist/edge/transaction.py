@@ -131,9 +131,12 @@ class Transaction:
         try:
             self._check_addressed()
             body = self._body or self._begin()
-        except Refusal:
+        except Refusal as refusal:
             await self._pass_over(size)
-            raise
+            if not self._recipients:
+                raise
+            # The chunks that follow must not become a message without its beginning.
+            raise self._refused(refusal.reply, self._replies if last else 1) from refusal
         await self._channel.receive(counted(size, self._chunk_taker(body)))
         if last:
             if self._normalizer is not None:

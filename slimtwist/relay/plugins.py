@@ -7,9 +7,11 @@ named in ``twisted/plugins/slimtwist_relay.py``.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Final
 
 from slimtwist.description import number, seconds
+from slimtwist.domains import a_label, is_host
 from slimtwist.interfaces import IRelay
 from slimtwist.relay.arguments import ARGUMENTS, connection, plain_host
 from slimtwist.relay.blackhole import BlackholeRelay
@@ -36,7 +38,7 @@ def parse_smtp(
     tcp_port = number("port", port, least=1)
     tls_first = tcp_port == _SUBMISSIONS and unix is None
     return StaticSmtpRelay(
-        plain_host(host) or "localhost",
+        _host(host or "localhost"),
         tcp_port,
         unix=unix,
         **connection(runtime, arguments, tls_first=tls_first),
@@ -57,7 +59,18 @@ def parse_lmtp(
     @raise ValueError: an argument is wrong; the text names it.
     """
     tcp_port = number("port", port, least=1)
-    return StaticLmtpRelay(plain_host(host), tcp_port, unix=unix, **connection(runtime, arguments))
+    return StaticLmtpRelay(_host(host), tcp_port, unix=unix, **connection(runtime, arguments))
+
+
+def _host(text: str) -> str:
+    """Return a host that can be looked up or connected to; brackets around it are taken off."""
+    host = plain_host(text)
+    try:
+        ip_address(host)
+    except ValueError:
+        if not is_host(a_label(host.removesuffix("."))):
+            raise ValueError(f"{host[:80]!a} is neither a host name nor an address") from None
+    return host
 
 
 def parse_mx(

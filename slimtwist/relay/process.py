@@ -139,7 +139,10 @@ class Run(ProcessProtocol):
         self._timer.close()
         if self._stopped:
             self._signal(signal.SIGKILL)  # what it left behind must not deliver either
-        self._after(LAST_WORDS, self._let_go)
+        if self.gone.called:  # it was let go of, and ends after all
+            self._let_go()
+        else:
+            self._after(LAST_WORDS, self._let_go)
 
     def processEnded(self, reason: Failure) -> None:
         """Tell how it ended."""

@@ -58,6 +58,8 @@ class Connection:
     """A session, and what it can still carry.
 
     @ivar uses: how many messages it was given.
+    @ivar leaving: whether it will take no message any more, and carries none.
+    @ivar closed: whether nothing of it is left.
     @ivar on_change: called whenever it may have room again, takes no more, or has ended.
     """
 
@@ -74,20 +76,11 @@ class Connection:
         self._idle = Deadline(clock, self.retire)
         self._await_use()
         self.uses = 0
+        self.leaving = self.closed = False
         self.on_change: Callable[[], None] = lambda: None
         session.channel.on_close = self._ended
         if connector.knows("pipelining broken"):
             session.extensions = replace(session.extensions, pipelining=False)
-
-    @property
-    def leaving(self) -> bool:
-        """Whether it will take no message any more, and carries none."""
-        return self._state in (_State.LEAVING, _State.CLOSED)
-
-    @property
-    def closed(self) -> bool:
-        """Whether nothing of it is left."""
-        return self._state is _State.CLOSED
 
     def room(self) -> int:
         """Return how many more transactions may be given to it now."""
@@ -108,7 +101,7 @@ class Connection:
         """Take no further message, and end when the running one has."""
         self._retiring = True
         if self._state is _State.IDLE:
-            self._state = _State.LEAVING
+            self._state, self.leaving = _State.LEAVING, True
             self._session.channel.close(b"QUIT\r\n")
             self.on_change()
 
@@ -174,9 +167,8 @@ class Connection:
         trouble = self._session.channel.trouble
         if trouble is None:
             return
-        if trouble.kind is AttemptCancelled and len(transaction.unheard) == len(
-            transaction.outcomes
-        ):
+        undecided = len(transaction.unheard) == len(transaction.outcomes)
+        if undecided and trouble.kind is AttemptCancelled:
             raise AttemptCancelled(transaction.outcomes[0])
         if self._is_stale(transaction, trouble, reused=reused):
             outcome = self._session.trouble("MAIL")
@@ -187,7 +179,8 @@ class Connection:
         if not transaction.lost:
             return False
         silent = trouble.kind in (ConnectionLost, ReplyTimeout) and not trouble.reply
-        if silent and transaction.answered == 1 and self._session.extensions.pipelining:
+        first = self.uses == 1 and transaction.answered == 1
+        if first and silent and self._session.extensions.pipelining:
             # Some hosts offer PIPELINING and then drop what follows the first command.
             self._connector.learn("pipelining broken")
             return True
@@ -216,7 +209,7 @@ class Connection:
 
     def _rest(self, *, dirty: bool) -> None:
         """Become ready for the next message, or end."""
-        if self._state is _State.CLOSED:
+        if self.closed:
             return
         if self._retiring or self._worn():
             self._state = _State.IDLE
@@ -236,5 +229,6 @@ class Connection:
 
     def _ended(self) -> None:
         self._state = _State.CLOSED
+        self.leaving = self.closed = True
         self._idle.close()
         self.on_change()

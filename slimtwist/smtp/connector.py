@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from ipaddress import ip_address
 from typing import Final, cast
+from weakref import WeakSet
 
 from twisted.internet import defer
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -53,6 +53,8 @@ AddressSource = Callable[[str], Awaitable[Sequence[str]]]
 
 #: Addresses that are tried for one session.
 _ADDRESSES: Final = 10
+#: Seconds in which C{Place.resolve} has to answer; a good one has shorter waits of its own.
+_ANSWER: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class Connector:
         self.options = options
         self.clock = runtime.reactor
         self._destinations = destinations
-        self._unready: set[Channel] = set()
+        self._unready: WeakSet[Channel] = WeakSet()  # each lives as long as its connection
         if options.policy.mode is not TlsMode.NONE:
             options.policy.creator(place.host)
 
@@ -175,7 +177,6 @@ class Connector:
     async def _session(self, channel: Channel, policy: TlsPolicy) -> Session:
         session = Session(channel, self._label(channel), self.options)
         self._unready.add(channel)
-        channel.on_close = partial(self._unready.discard, channel)
         try:
             await session.begin(self.place.host, policy, lambda: fresh_nonce(self._runtime.random))
         except BaseException:
@@ -207,17 +208,18 @@ class Connector:
         place = self.place
         if place.endpoint_creator is not None or place.unix is not None:
             return [place.unix or place.host]
-        if place.resolve is not None:
-            found = list(await place.resolve(place.host))
-        else:
-            found = _literal(place.host) or await self._look_up()
+        literal = [] if place.resolve is not None else _literal(place.host)
+        found = literal or await self._look_up()
         last = self._destinations.recall(str(place), "address")
         return sorted(found, key=lambda each: each != last)[:_ADDRESSES]
 
     async def _look_up(self) -> list[str]:
-        place, timeout = self.place, self.options.timeouts.connect
+        place, reactor = self.place, self._runtime.reactor
         try:
-            return await resolve(self._runtime.reactor, place.host, timeout)
+            if place.resolve is None:
+                return await resolve(reactor, place.host, self.options.timeouts.connect)
+            asked = defer.Deferred.fromCoroutine(_awaited(place.resolve(place.host)))
+            return list(await asked.addTimeout(_ANSWER, reactor))
         except defer.TimeoutError as error:
             raise self._failed("no address in time") from error
 
@@ -240,6 +242,10 @@ def _may_try_next(error: RelayError) -> bool:
     """Tell whether another address of the host may do better; none likes our credentials more."""
     cancelled, command = isinstance(error, AttemptCancelled), error.outcome.command
     return not cancelled and command != "AUTH" and try_next_host(error.outcome)
+
+
+async def _awaited(given: Awaitable[Sequence[str]]) -> Sequence[str]:
+    return await given
 
 
 def _literal(host: str) -> list[str]:

@@ -42,9 +42,9 @@ def fitting(session: Session, content: Content) -> Content:
 
 def misfit(session: Session, envelope: Envelope, content: Content) -> Reply | None:
     """Return the refusal of a message that the host cannot take, whoever it is for."""
-    extensions = session.extensions
-    if extensions.size is not None and content.size > extensions.size:
-        text = f"552 5.3.4 message of {content.size} octets, the host takes {extensions.size}"
+    extensions, size = session.extensions, _size(content)
+    if extensions.size is not None and size > extensions.size:
+        text = f"552 5.3.4 message of {size} octets, the host takes {extensions.size}"
         return Reply.parse(text)
     if envelope.requiretls and not (extensions.requiretls and session.verified):
         return _NO_TLS
@@ -52,6 +52,11 @@ def misfit(session: Session, envelope: Envelope, content: Content) -> Reply | No
         return _NO_UTF8
     seven_bit = session.options.eight_bit == "reject" and not extensions.eight_bit
     return _NO_EIGHT_BIT if seven_bit and content.eight_bit else None
+
+
+def _size(content: Content) -> int:
+    """Return how many octets are sent, with the last line end that may be missing."""
+    return content.size if content.terminated or not content.size else content.size + 2
 
 
 def unreachable(extensions: Extensions, recipient: Recipient) -> Reply | None:
@@ -68,7 +73,7 @@ def mail_command(
     """
     words = [b"MAIL FROM:<%s>" % envelope.sender.octets]
     if extensions.declares_size:
-        words.append(b"SIZE=%d" % content.size)
+        words.append(b"SIZE=%d" % _size(content))
     if extensions.eight_bit and content.eight_bit:
         words.append(b"BODY=8BITMIME")
     if smtputf8:

@@ -13,6 +13,7 @@ from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from inspect import isawaitable
 from typing import Final, cast
 
@@ -104,10 +105,7 @@ class Session:
         trouble = cast(Trouble, self.channel.trouble)
         if trouble.reply is not None and not ambiguous:
             return self.refusal(command, trouble.reply)
-        fault = trouble.kind.fault
-        return fault_outcome(
-            fault, trouble.detail, command=command, host=self.host, ambiguous=ambiguous
-        )
+        return self._fault(trouble.kind.fault, trouble.detail, command, ambiguous=ambiguous)
 
     def refusal(self, command: str, reply: bytes) -> Outcome:
         """Return what a 4yz or 5yz means to a recipient."""
@@ -117,9 +115,11 @@ class Session:
         """Close, and return what a reply that cannot stand here means to a recipient."""
         self.channel.close()
         detail = f"{ascii(reply[:40])[1:]} in reply to {command}"
-        return fault_outcome(
-            "protocol", detail, command=command, host=self.host, ambiguous=ambiguous
-        )
+        return self._fault("protocol", detail, command, ambiguous=ambiguous)
+
+    def _fault(self, fault: str, detail: str, command: str, *, ambiguous: bool) -> Outcome:
+        outcome = fault_outcome(fault, detail, command=command, host=self.host, ambiguous=ambiguous)
+        return replace(outcome, tls=self.tls)
 
     def _broken(self, command: str) -> RelayError:
         kind = cast(Trouble, self.channel.trouble).kind

@@ -12,6 +12,7 @@ Sources: RFC 5321 3.3, 4.1.1 and 4.5.3.1.10, RFC 2920 3.1, RFC 2033 4.2.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 from twisted.logger import Logger
@@ -134,11 +135,11 @@ class Transaction:
 
     def _judge_each(self, replies: list[bytes], data: bytes) -> None:
         if replies and not _positive(replies[0]):
-            self._refuse(self._positions, "MAIL", replies[0])
+            self._heed(self._positions, "MAIL", replies[0])
         else:
             self._judge_recipients(replies[1:])
         if self._accepted and data and not data.startswith(b"354"):
-            self._refuse(self._accepted, "DATA", data)
+            self._heed(self._accepted, "DATA", data)
         if self._channel.trouble is not None or not data:
             self._decide_rest(len(replies))
         elif data.startswith(b"354") and not self._accepted:
@@ -157,7 +158,7 @@ class Transaction:
             else:
                 if self._accepted and _is_excess(reply):
                     self.postponed.append(position)
-                self._refuse([position], "RCPT", reply)
+                self._heed([position], "RCPT", reply)
 
     def _decide_rest(self, answered: int) -> None:
         """Decide for those whom the host had no time, or no reason, to decide for."""
@@ -188,26 +189,23 @@ class Transaction:
     async def _end_of_data(self) -> None:
         """Wait for what decides; from here on, until it has come, an end is ambiguous."""
         final = self._session.options.timeouts.final
-        owed = len(self._accepted) if self._session.options.lmtp else 1
-        replies = await self._channel.send(b"", [final] * owed)
+        accepted = self._accepted
+        groups = [[each] for each in accepted] if self._session.options.lmtp else [accepted]
+        replies = await self._channel.send(b"", [final] * len(groups))
         # Postfix keeps a transaction that its smtpd_end_of_data_restrictions have refused, and then
         # takes the next MAIL for a nested one.
         self.open = not all(map(_positive, replies))
-        self._conclude(replies if self._session.options.lmtp else replies * len(self._accepted))
+        self._conclude(groups, replies)
 
-    def _conclude(self, replies: list[bytes]) -> None:
+    def _conclude(self, groups: list[list[int]], replies: list[bytes]) -> None:
         """Read the replies that decide, up to where one is missing or makes no sense."""
-        session, accepted = self._session, self._accepted
-        for place, (position, reply) in enumerate(zip(accepted, replies, strict=False)):
-            if _positive(reply):
-                self._decide([position], self._ours(Reply.received(reply), "end of data"))
-            elif reply[:1] in b"45":
-                self._refuse([position], "end of data", reply)
-            else:
-                outcome = session.violation("end of data", reply, ambiguous=True)
-                self._decide(accepted[place:], outcome)
+        for place, (positions, reply) in enumerate(zip(groups, replies, strict=False)):
+            if not _sensible(reply):
+                outcome = self._session.violation("end of data", reply, ambiguous=True)
+                self._decide(chain.from_iterable(groups[place:]), outcome)
                 return
-        if rest := accepted[len(replies) :]:
+            self._heed(positions, "end of data", reply)
+        if rest := list(chain.from_iterable(groups[len(replies) :])):
             self._give_up(rest, "end of data", ambiguous=True)
 
     # How it is noted
@@ -215,8 +213,8 @@ class Transaction:
     def _ours(self, reply: Reply, command: str) -> Outcome:
         return Outcome.of(reply, host=self._session.host, command=command, tls=self._session.tls)
 
-    def _refuse(self, positions: Iterable[int], command: str, reply: bytes) -> None:
-        self._decide(positions, self._session.refusal(command, reply))
+    def _heed(self, positions: Iterable[int], command: str, reply: bytes) -> None:
+        self._decide(positions, self._ours(Reply.received(reply), command))
 
     def _give_up(self, positions: Sequence[int], command: str, *, ambiguous: bool = False) -> None:
         self.unheard += positions

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+from slimtwist.testing.contract import RelayContract
+from slimtwist.testing.drivers import Driver, MemoryDriver, ReactorDriver
 from slimtwist.testing.flow import Cut
+from slimtwist.testing.memory import MemoryAttempt, MemoryRelay
 from slimtwist.testing.names import MemoryNames
 from slimtwist.testing.network import Attempt, Fate, Wire
 from slimtwist.testing.reactor import MemoryReactor
@@ -36,16 +39,22 @@ __all__ = [
     "Cut",
     "CutAfter",
     "Deafen",
+    "Driver",
     "Ended",
     "Expect",
     "FakeSmarthost",
     "Fate",
     "HalfClose",
     "Handshake",
+    "MemoryAttempt",
+    "MemoryDriver",
     "MemoryNames",
     "MemoryReactor",
+    "MemoryRelay",
     "Message",
     "Octets",
+    "ReactorDriver",
+    "RelayContract",
     "Reset",
     "ScriptedPeer",
     "Send",

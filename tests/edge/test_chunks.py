@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import errno
+
 from slimtwist.edge.options import EdgeOptions
 from slimtwist.limits import Limits
-from tests.edge.spool import MAIL, TransactionTestCase
+from tests.edge.spool import MAIL, Spool, TransactionTestCase
 
 
 class Chunks(TransactionTestCase):
@@ -75,6 +77,27 @@ class Chunks(TransactionTestCase):
         said += b"BDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nQUIT\r\n"
         self.assertEqual(self.codes(visitor, said)[2:], ["552 5.3.4", "503 5.5.1", "503 5.5.1"])
         self.assertEqual(self.send(visitor, body=b"ok\r\n")[-1][:9], "250 2.0.0")
+
+    def test_no_room_for_the_first(self) -> None:
+        """What follows a chunk that could not be kept is no message, room or not (L8, OS-03)."""
+        spool = Spool("250 2.0.0 queued")
+        self.edge(queue=spool)
+        visitor = self.met()
+        spool.sink_error = OSError(errno.ENOSPC, "full")
+        said = MAIL + b"RCPT TO:<c@d>\r\nBDAT 6\r\nQUIT\r\n"
+        self.assertEqual(self.codes(visitor, said)[2:], ["452 4.3.1"])
+        spool.sink_error = None
+        self.assertEqual(self.codes(visitor, b"BDAT 6 LAST\r\nQUIT\r\n"), ["503 5.5.1"])
+        self.assertEqual(spool.envelopes, [])
+
+    def test_no_room_for_the_last(self) -> None:
+        """In LMTP the last chunk has a reply for each recipient, also when it was not kept."""
+        spool = Spool("250 2.0.0 queued")
+        spool.sink_error = OSError(errno.ENOSPC, "full")
+        self.edge(EdgeOptions(lmtp=True), queue=spool)
+        said = MAIL + b"RCPT TO:<c@d>\r\nRCPT TO:<e@f>\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n"
+        codes = self.codes(self.met(), said)[3:]
+        self.assertEqual(codes, ["452 4.3.1", "452 4.3.1", "250 2.0.0"])
 
     def test_malformed(self) -> None:
         """A size that is none ends the session: nobody knows where commands begin again."""

@@ -82,6 +82,10 @@ class RelayDaemon:
         """Ask it to stop, as a supervisor does."""
         os.kill(self._process.pid, signal.SIGTERM)
 
+    def kill(self) -> None:
+        """End it at once, and keep its log."""
+        os.kill(self._process.pid, signal.SIGKILL)
+
     def memory(self) -> int:
         """Return the most memory that it ever had resident, in octets (proc(5), C{VmHWM})."""
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
@@ -116,12 +120,15 @@ class DaemonCase(ServerCase):
         path.write_text(f"{text}\n", encoding="utf-8")
         return path
 
+    def anchors(self, authority: Authority) -> str:
+        """Write a file of trust anchors; return its path."""
+        return str(authority.save(Path(self.mktemp()).resolve()))
+
     def submission(self, authority: Authority, port: int, login: str, **more: Any) -> str:  # noqa: ANN401
         """Return the description of a smart host that wants TLS and a login."""
-        trust = authority.save(Path(self.mktemp()).resolve())
         arguments = {
             "port": port,
-            "trust": trust,
+            "trust": self.anchors(authority),
             "credentials": self.credentials(login),
             **more,
         }

@@ -160,8 +160,12 @@ class SourceTests(ServerCase):
         )
 
     async def test_refused(self) -> None:
-        """At the first refusal it ends with 1, or goes on if told to."""
-        sink = self.serve(SmtpSink(Switches(reject_softly=["RCPT"])))
+        """At the first refusal it ends with 1, or goes on if told to.
+
+        At the end of the data: after a refused RCPT it would go on with DATA and the message, and
+        take what the sink says to each of its lines for something else.
+        """
+        sink = self.serve(SmtpSink(Switches(reject_softly=["."])))
         finished = await smtp_source(sink.port)
         self.assertEqual(finished.status, 1)
         self.assertIn("450 4.3.0", finished.text)

@@ -34,14 +34,22 @@ def _send_all(port: int, recipients: Sequence[str]) -> list[tuple[int, str]]:
 class MainTests(DaemonCase):
     """By STARTTLS and AUTH to a Postfix."""
 
-    def both(self, *refusals: Refusal, **setup: object) -> tuple[Postfix, RelayDaemon]:
-        """Start a Postfix that relays for one account only, and a relay that has this account."""
-        authority = Authority()
-        certificate = authority.certificate("127.0.0.1")
+    def setUp(self) -> None:
+        """Make an authority for STARTTLS."""
+        super().setUp()
+        self.authority = Authority()
+
+    def hop(self, *refusals: Refusal, **setup: object) -> Postfix:
+        """Start a Postfix that relays for one account only."""
+        certificate = self.authority.certificate("127.0.0.1")
         account = dict([_LOGIN.split(":", 1)])
         setup = {"certificate": certificate, "require_tls": True, "accounts": account, **setup}
-        postfix = self.serve(Postfix(Setup(refusals=refusals, **setup)))  # type: ignore[arg-type]
-        return postfix, self.relay(self.submission(authority, postfix.port, _LOGIN))
+        return self.serve(Postfix(Setup(refusals=refusals, **setup)))  # type: ignore[arg-type]
+
+    def both(self, *refusals: Refusal, **setup: object) -> tuple[Postfix, RelayDaemon]:
+        """Start such a Postfix, and a relay to it that has this account."""
+        postfix = self.hop(*refusals, **setup)
+        return postfix, self.relay(self.submission(self.authority, postfix.port, _LOGIN))
 
     async def test_swaks(self) -> None:
         """What swaks sends arrives, and its last reply is the Postfix's own."""
@@ -142,19 +150,21 @@ class MainTests(DaemonCase):
         """
         name = Refusal("helo", "relay.test", "550 5.7.1 not you")
         address = Refusal("connect", "127.0.0.1", "554 5.7.1 go away")
-        for (_, relay), wanted in [
-            (self.both(accounts={"alice": "other"}), "451 4.7.8 AUTH refused: 535 5.7.8 Error: "),
-            (
-                self.both(name),
-                "451 4.7.1 EHLO refused: 550 5.7.1 <relay.test>: Helo ",
-            ),
-            (self.both(address), "451 4.7.1 greeting refused: 554 5.7.1 <unknown[127.0.0.1]>: "),
-            (self.both(certificate=self_signed("127.0.0.1")), "451 4.7.5 TLS failed: self-signed"),
-        ]:
-            finished = await swaks(relay.port, *_FROM, octets=_MESSAGE)
+        troubles = [
+            (self.hop(accounts={"alice": "other"}), "451 4.7.8 AUTH refused: 535 5.7.8 Error: "),
+            (self.hop(name), "451 4.7.1 EHLO refused: 550 5.7.1 <relay.test>: Helo command "),
+            (self.hop(address), "451 4.7.1 greeting refused: 554 5.7.1 <unknown[127.0.0.1]>: "),
+            (self.hop(certificate=self_signed("127.0.0.1")), "451 4.7.5 TLS failed: self-signed"),
+        ]
+        hops = [self.submission(self.authority, each.port, _LOGIN) for each, _ in troubles]
+        routes = [f"--route=hop{number}.test={hop}" for number, hop in enumerate(hops)]
+        relay = self.relay("blackhole:", *routes)
+        for number, (_, wanted) in enumerate(troubles):
+            to = ("--from", "s@a.test", "--to", f"r@hop{number}.test")
+            finished = await swaks(relay.port, *to, octets=_MESSAGE)
             self.assertEqual(finished.status, 26, finished.text)
             self.assertIn(wanted, finished.text)
-            self.assertIn(" verdict=deferred ", relay.events()[0])
+            self.assertIn(" verdict=deferred ", relay.events()[-1])
 
     async def test_restarted(self) -> None:
         """While the Postfix is away mail is deferred; when it is back each goes there, once."""
@@ -182,21 +192,21 @@ class SinkTests(DaemonCase):
         have been one the client is told so.
         """
         lost = "451 4.4.2 connection lost: the peer closed the connection"
-        for switches, wanted, taken in [
+        faults = [
             (Switches(hang_up=["DATA"]), f"{lost} (", 0),
-            (
-                Switches(hang_up=["."]),
-                f"{lost}; the message may be delivered more than once (",
-                1,
-            ),
+            (Switches(hang_up=["."]), f"{lost}; the message may be delivered more than once (", 1),
             (Switches(hang_up_421=["."]), "421 4.0.0 Server closing connection (", 1),
             (Switches(reject_softly=["."]), "450 4.3.0 Error: command failed (", 1),
             (Switches(reject_hard=["RCPT"]), "500 5.3.0 Error: command failed (", 0),
             (Switches(abort_data_after=1), "550 5.0.0 This violates SMTP (", 0),
-        ]:
-            sink = self.serve(SmtpSink(switches))
-            relay = self.relay(f"smtp:127.0.0.1:port={sink.port}")
-            finished = await swaks(relay.port, *_FROM, octets=_MESSAGE)
+        ]
+        sinks = [self.serve(SmtpSink(switches)) for switches, _, _ in faults]
+        hops = [f"smtp:127.0.0.1:port={sink.port}" for sink in sinks]
+        routes = [f"--route=hop{number}.test={hop}" for number, hop in enumerate(hops)]
+        relay = self.relay("blackhole:", *routes)
+        for number, (sink, (_, wanted, taken)) in enumerate(zip(sinks, faults, strict=True)):
+            to = ("--from", "s@a.test", "--to", f"r@hop{number}.test")
+            finished = await swaks(relay.port, *to, octets=_MESSAGE)
             self.assertEqual(finished.status, 26, finished.text)
             self.assertIn(f" {wanted}", finished.text)
             self.assertEqual(len(sink.messages()), taken)

@@ -165,7 +165,7 @@ class RefusalTests(SmarthostCase):
         """A message that is refused for what it holds; the next over the connection is taken."""
         checks = {"/^Subject: buy/": "REJECT 5.7.1 no sales", "/pills/": "REJECT 4.7.2 not today"}
         postfix = self.refusing(content_checks=checks)
-        relay = self.to(postfix.port)
+        relay = self.to(postfix.port, pool_size=1)
         for octets, told in [
             (b"Subject: buy me\r\n\r\n", "failed at end of data: 550 5.7.1 no sales"),
             (_HEAD + b"pills\r\n", "deferred at end of data: 451 4.7.2 not today"),

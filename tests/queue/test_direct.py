@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
@@ -43,6 +44,14 @@ class Failing:
     def stop(self) -> Deferred[None]:
         """Fail too."""
         raise self.error
+
+
+class Unclosable(BytesIO):
+    """A file on a device that is gone."""
+
+    def close(self) -> None:
+        """Fail."""
+        raise OSError(errno.EIO, "gone")
 
 
 class DirectTestCase(SynchronousTestCase):
@@ -129,6 +138,13 @@ class Promises(DirectTestCase):
                     self.assertIn(text, reply)
             self.assertTrue(self.is_closed())
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_file_that_does_not_close(self) -> None:
+        """Trouble with the message's file, when it is over, keeps no client waiting (L3)."""
+        envelope = Envelope.parse("a@b", ["c@d"], b"")
+        submitted = self.queue.submit(replace(envelope, content=Content(Unclosable(), 0)))
+        self.assertEqual(self.replies(submitted), ["250 2.0.0 taken"])
+        self.assertEqual(self.successResultOf(self.queue.stop()), None)
 
     def test_deadline(self) -> None:
         """The attempt ends before the client's 10 minutes do (ING-19)."""

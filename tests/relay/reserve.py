@@ -7,6 +7,7 @@ It prints what came of it, in words between spaces.  It is started as root.
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 from twisted.internet import reactor, task
@@ -32,12 +33,14 @@ async def _main() -> None:
     os.setegid(_USER)
     os.seteuid(_USER)
     who = await _reply(["sh", "-c", "cat >/dev/null; id -un; exit 75"], user="nobody")
+    start = time.monotonic()
     late = await _reply(["sleep", "60"], user="nobody")
+    in_time = time.monotonic() - start < 4
     euid = os.geteuid()
     as_root = await _reply(["true"])
     os.setresuid(_USER, _USER, _USER)
     without = await _reply(["true"], user="nobody")
-    print(who.text, late.enhanced, euid, as_root.enhanced, without.enhanced)  # noqa: T201
+    print(who.text, late.enhanced, in_time, euid, as_root.enhanced, without.enhanced)  # noqa: T201
 
 
 if __name__ == "__main__":

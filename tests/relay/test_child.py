@@ -128,7 +128,9 @@ class ReserveTests(ProgramCase):
         output, errors, status = await getProcessOutputAndValue(
             sys.executable, command, environment(), str(Path(__file__).parents[2])
         )
-        self.assertEqual((b"nobody 4.4.2 1000 4.3.5 4.3.5\n", b"", 0), (output, errors, status))
+        self.assertEqual(
+            (b"nobody 4.4.2 True 1000 4.3.5 4.3.5\n", b"", 0), (output, errors, status)
+        )
 
 
 class WrongTests(SynchronousTestCase):

@@ -396,11 +396,12 @@ class EndTests(ProgramCase):
     async def test_grandchild_ignores_term(self) -> None:
         """What it left behind, and ignores that, is killed as well: nothing delivers later."""
         await self.watch()
-        text = "(trap '' TERM; while :; do sleep 0.1; done) & echo $! > pid; exec sleep 60"
-        relay = self.relay(text, timeout=0.3)
-        await self.deliver(relay)
-        pid = await self.pid()
-        await self.until(lambda: not running(pid))
+        for pipes in ("", "exec </dev/null >/dev/null 2>&1;"):
+            (self.folder / "pid").unlink(missing_ok=True)
+            ignoring = f"({pipes} trap '' TERM; while :; do sleep 0.1; done)"
+            relay = self.relay(f"{ignoring} & echo $! > pid; exec sleep 60", timeout=0.3)
+            await self.deliver(relay)
+            await self.until(partial(_is_gone, await self.pid()))
         await self.tidy()
 
     async def test_no_group_yet(self) -> None:
@@ -680,7 +681,7 @@ class WrongTests(SynchronousTestCase):
             self.assertIn(text.removeprefix("exit status "), str(error))
 
     def test_defaults(self) -> None:
-        """Without a word, 20 run at once, for 1,000 seconds (laws.md)."""
+        """Without a word, 20 run at once, for 1,000 seconds."""
         self.assertEqual((20, 1000.0), (pipe.AT_ONCE, pipe.TIMEOUT))
 
     def test_programs(self) -> None:

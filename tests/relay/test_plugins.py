@@ -52,6 +52,14 @@ class DescriptionTests(SynchronousTestCase):
             self.assertEqual(self.deliver(description), ["250 2.0.0 taken"])
         self.assertEqual(self.deliver("smtp:other.example:2525"), ["250 2.0.0 taken"])
 
+    def test_no_host(self) -> None:
+        """What is no host is said before anything listens, whatever TLS would say of it."""
+        for kind in ("smtp", "lmtp"):
+            for host in ("mx example", "mx..example", "-mx", "a" * 64):
+                self.assertIn(f"{host!r} is neither", self.wrong(f"{kind}:{host}"))
+            for host in ("mx_1.example.", "b\xfccher.example", "[fe80::1%eth0]", "192.0.2.1"):
+                self.runtime.relay(f"{kind}:{host}:tls=none")
+
     def test_address(self) -> None:
         """An IPv6 address stands in brackets."""
         self.reactor.listenTCP(25, self.hop, interface="2001:db8::1")

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,6 +16,9 @@ from slimtwist.relay.child import Child
 from slimtwist.relay.dress import Dress
 from slimtwist.relay.pipe import DovecotLdaRelay, MaildropRelay, PipeRelay
 from slimtwist.relay.program import Program
+from slimtwist.relay.programs import ARGUMENTS
+from slimtwist.relay.sysexits import EXIT_STATUSES
+from slimtwist.relay.template import NAMES
 from slimtwist.runtime import Runtime
 from slimtwist.testing import MemoryReactor
 
@@ -135,3 +140,33 @@ class DescriptionTests(SynchronousTestCase):
         for description, wanted in cases.items():
             error = self.assertRaises(ValueError, self.relay, description)
             self.assertIn(wanted, str(error))
+
+
+_ROW = re.compile(
+    r"^   \* - ``(\w+)``\n     - (.*(?:\n       .*)*)$(?:\n     - (.*)$)?", re.MULTILINE
+)
+
+
+class PageTests(SynchronousTestCase):
+    """The page about programs says what they are given, and what they may say."""
+
+    def rows(self, title: str) -> list[tuple[str, ...]]:
+        """Return the rows of the table below a title."""
+        text = (Path(__file__).parents[2] / "docs" / "pipe.rst").read_text()
+        _, section = re.split(rf"\n{title}\n-+\n", text)
+        return _ROW.findall(re.split(r"\n.*\n-----+\n", section)[0])
+
+    def test_arguments(self) -> None:
+        """Every argument is there, and no other, in the code's order."""
+        names = [name for name, *_ in self.rows("All arguments")]
+        self.assertEqual(["command", "path", "extra_args", *ARGUMENTS], names)
+
+    def test_names(self) -> None:
+        """So is every name of a template, with what it stands for."""
+        rows = [(name, text) for name, text, _ in self.rows("Names in arguments")]
+        self.assertEqual([*NAMES.items()], rows)
+
+    def test_statuses(self) -> None:
+        """So is every exit status."""
+        rows = {int(status): code for status, code, _ in self.rows("What its end means")}
+        self.assertEqual(dict(EXIT_STATUSES), rows)

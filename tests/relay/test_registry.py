@@ -27,6 +27,7 @@ class RelaysTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Begin with room for two."""
         self.made: list[str] = []
+        self.kept: list[Deferred[str]] = []
         self.relays: Relays[str] = Relays(self.make, 2)
 
     def make(self, key: str) -> IRelay:
@@ -45,6 +46,7 @@ class RelaysTests(SynchronousTestCase):
             got.append(relay)
             return until
 
+        self.kept.append(until)  # or the user, whom nothing else holds, is collected and ends
         return Deferred.fromCoroutine(self.relays.use(key, what)), until, got
 
     def visit(self, key: str) -> IRelay:

@@ -196,7 +196,7 @@ class NameTests(ConnectorCase):
     """What a certificate would have to be for."""
 
     def test_no_name(self) -> None:
-        """A host without a name that can be verified is refused when it is set, if that is wanted."""
+        """A host without a name that can be verified is refused when it is set, if need be."""
         for host in ("", "two words", "a..b", "mx_example.com/x"):
             with self.assertRaises(ValueError):
                 World(place=Place(host), tls=policy("verify"))
@@ -247,6 +247,17 @@ class LookUpTests(ConnectorCase):
         self.assertIs(type(error), TransientRelayError)
         self.assertEqual(str(error.outcome.reply), "451 4.3.0 internal error: ZeroDivisionError")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_never_answers(self) -> None:
+        """L7: who never answers keeps no place in a pool for longer than 300 s."""
+
+        async def look_up(_: str) -> Sequence[str]:
+            return await Deferred()
+
+        world = World(connector={"resolve": look_up})
+        self.assertIn("no address in time", str(world.outcome().reply))
+        self.assertEqual(world.reactor.seconds(), 300)
+        self.assertEqual(world.left(), "")
 
 
 class EndpointTests(ConnectorCase):
@@ -415,6 +426,30 @@ class CancelTests(ConnectorCase):
         world.reactor.advance(1)
         self.cancelled(world)
         self.assertEqual(self.connected(world), [world.address])
+
+
+class AbandonTests(ConnectorCase):
+    """What is left of connections that never became ready."""
+
+    def test_still_saying_goodbye(self) -> None:
+        """A host that does not react to QUIT after a refusal is not waited for."""
+        world = World(["S: 554 no", "C: QUIT", Stall()])
+        self.assertEqual(world.outcome().reply.code, 451)
+        world.reactor.advance(1)
+        self.assertNotEqual(world.left(), "")
+        world.connector.abandon()
+        world.reactor.flush()
+        self.assertEqual(world.left(), "")
+
+    def test_ready(self) -> None:
+        """A session that is ready is nobody's but its owner's."""
+        world = World(READY)
+        session = world.session()
+        world.connector.abandon()
+        world.reactor.flush()
+        self.assertTrue(session.channel.quiet())
+        world.close()
+        world.check()
 
 
 class AnybodysCodeTests(ConnectorCase):

@@ -94,6 +94,21 @@ class MisfitTests(SynchronousTestCase):
             f"552 5.3.4 message of {size} octets, the host takes {size - 1}",
         )
 
+    def test_size_with_line_end(self) -> None:
+        """The last line end counts, also where it is added only on the way (RFC 1870 5)."""
+        offered = Extensions(size=7, declares_size=True)
+        for octets, size, fits in (
+            (b"12345\r\n", 7, True),
+            (b"12345", 7, True),
+            (b"123456", 8, False),
+        ):
+            message = envelope(Content.of(octets))
+            self.assertEqual(self.refusal(session(offered), message) is None, fits)
+            command = mail_command(message, message.content, offered, smtputf8=False)
+            self.assertTrue(command.endswith(b" SIZE=%d\r\n" % size))
+        command = mail_command(envelope(), Content.of(b""), offered, smtputf8=False)
+        self.assertTrue(command.endswith(b" SIZE=0\r\n"))
+
     def test_size_of_what_is_sent(self) -> None:
         """The size that counts is that of the octets to send, not of those before conversion."""
         host = session(Extensions(size=PLAIN.size))

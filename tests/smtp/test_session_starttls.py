@@ -94,6 +94,15 @@ class StartTlsTests(SessionCase):
         self.assertEqual(session.extensions, Extensions(dsn=True))
         self.assertEqual((session.tls, session.verified), ("TLS", False))
 
+    def test_trouble_inside(self) -> None:
+        """L11: an outcome says what protected the connection, also when it is a fault of ours."""
+        steps = [*GREETING, *ehlo("STARTTLS"), *STARTTLS, "C: EHLO ..."]
+        for kind, last in ((ConnectionLost, Close()), (ProtocolViolation, Send(b"what\r\n"))):
+            outcome = self.deferred(kind, "EHLO", *steps, last, tls=policy("encrypt"))
+            self.assertEqual(outcome.tls, "TLS")
+        outcome = self.deferred(ConnectionLost, "EHLO", *GREETING, "C: EHLO ...", Close())
+        self.assertIsNone(outcome.tls)
+
     def test_helo_inside(self) -> None:
         """A host that knows EHLO only before TLS offers nothing inside."""
         refusal = ["C: EHLO ...", "S: 502 what", "C: HELO ...", "S: 250 STARTTLS"]
