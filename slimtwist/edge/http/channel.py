@@ -136,7 +136,6 @@ class HttpChannel(HTTPChannel):
         """Wait for the next request."""
         self._idle = True
         self.pace.idle()
-        self.persistent = self.persistent and not self.stopping
         self._closed = not self.persistent
         if self._closed:
             self.pace.farewell()

@@ -163,8 +163,6 @@ class HttpRequest(http.Request):
         if self._gone:
             return
         self._held.clear()
-        if self._intake is not None and not self._received:
-            self._intake.abandon()
         head = self._head
         unread = not self._received and head is not None and head.length != 0
         if unread or self._channel.stopping:

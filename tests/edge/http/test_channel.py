@@ -3,9 +3,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
 from slimtwist.edge.options import EdgeOptions
 from slimtwist.limits import Limits, Timeouts
+from slimtwist.smtp.tls import TlsMode, TlsPolicy
 from tests.edge.http.world import MESSAGE, HttpEdgeCase, post
+from tests.edge.world import Visitor
+from tests.smtp.certificates import issue
 
 HEAD = b"POST /messages/ HTTP/1.1\r\nHost: x\r\nX-Envelope-Sender:\r\n"
 HEAD += b"X-Envelope-Recipient: YkB4\r\n"
@@ -214,6 +223,31 @@ class PaceTests(HttpEdgeCase):
         self.hop.answer()
         self.reactor.flush()
         self.assertEqual([each.status for each in self.heard(visitor)], [204])
+
+    def test_gone(self) -> None:
+        """Under TLS, a client that does not end its side is waited for for 5 s."""
+        self.edge()
+        self.reactor.network.home = ("127.0.0.1", "::1")
+        issued = issue("edge.example")
+        self.reactor.network.opaque = False
+        options = issued.identity.options(None)
+        tls = TLSMemoryBIOFactory(options, False, self.factory, clock=self.reactor)
+        self.reactor.listenTCP(443, tls, interface="192.0.2.9")
+        creator = TlsPolicy(TlsMode.VERIFY, trust=issued.trust).creator("edge.example")
+        factory = Factory.forProtocol(Visitor)
+        inside = TLSMemoryBIOFactory(creator, True, factory, clock=self.reactor)
+        endpoint = TCP4ClientEndpoint(self.reactor, "192.0.2.9", 443)
+        connected: Any = self.reactor.wait(endpoint.connect(inside))
+        visitor: Visitor = connected.wrappedProtocol
+        [heard] = self.ask(visitor, post())
+        self.assertEqual(heard.status, 204)
+        self.assertIn(b"with HTTPS id", self.hop.messages[0])
+        self.assertIn("TLSv1.3", self.hop.envelopes[0].client.tls or "")
+        wire = self.reactor.network.wires[-1]
+        wire.freeze()
+        begun = self.reactor.seconds()
+        self.reactor.wait(self.factory.stop())
+        self.assertAlmostEqual(self.reactor.seconds() - begun, 5, delta=0.1)
 
     def test_deaf(self) -> None:
         """A client that does not take its answer is not waited for (L7)."""

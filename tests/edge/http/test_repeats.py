@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from slimtwist.content import Content
 from slimtwist.edge.auth import portal
 from slimtwist.edge.http.identity import TokenFile
 from slimtwist.edge.http.repeats import KEPT, AnotherMessage, Repeats
@@ -47,6 +51,18 @@ class RepeatsTests(SynchronousTestCase):
         self.assertEqual(len(self.running), 1)
         self.running[0].callback(LATER)
         self.assertEqual([self.successResultOf(each) for each in asked], [LATER] * 3)
+
+    def test_content(self) -> None:
+        """The content of a message that is not submitted again is given back."""
+        for digest in (b"", b"another"):
+            self.setUp()
+            self.ask("a")
+            content = Content.read(BytesIO(MESSAGE), threshold=0)
+            envelope = replace(Envelope.parse("a@b", ["c@d"], b""), content=content)
+            with contextlib.suppress(AnotherMessage):
+                self.repeats.submit("a", digest, envelope)
+            assert not isinstance(content.body, bytes)
+            self.assertTrue(content.body.closed)
 
     def test_kept(self) -> None:
         """A success is kept for a day, everything else is forgotten at once."""
@@ -193,6 +209,8 @@ class EdgeTests(HttpEdgeCase):
         self.ask(visitor, post(KEY))
         visitor.transport.abortConnection()
         self.reactor.flush()
+        begun = self.reactor.seconds()
         self.reactor.wait(self.factory.stop())
         self.reactor.wait(self.queue.stop())
         self.assertEqual(self.hop.cancelled, 1)
+        self.assertEqual(self.reactor.seconds(), begun)

@@ -22,6 +22,7 @@ from slimtwist.runtime import Runtime
 from slimtwist.smtp.tls import TlsMode, TlsPolicy
 from slimtwist.testing import (
     Close,
+    Deafen,
     Ended,
     Fate,
     MemoryReactor,
@@ -31,6 +32,7 @@ from slimtwist.testing import (
     Stall,
     StartTls,
     Wait,
+    Wire,
     drip,
 )
 from slimtwist.testing.contract import RelayContract
@@ -279,6 +281,29 @@ class ConnectionTests(HttpRelayCase):
             self.reactor.advance(0.5)
         self.leave(relay)
 
+    def test_cancelled_at_once(self) -> None:
+        """A kept connection is not lost sight of when the attempt is cancelled at once."""
+        self.serve([Take(), answer("204 Ok"), Ended()])
+        relay = self.relay()
+        self.send(relay)
+        envelope = Envelope.parse("a@example.org", ["b@example.net"], MESSAGE)
+        attempt = relay.attempt(envelope, 0)
+        attempt.cancel()
+        self.failureResultOf(attempt, AttemptCancelled)
+        self.leave(relay)
+        self.peer.verify()
+
+    def test_redirects(self) -> None:
+        """No redirect is followed (HTR-07, HTR-08)."""
+        for status in (301, 302, 303, 307, 308):
+            self.setUp()
+            self.serve([Take(), answer(f"{status} There", "Location: /there"), Ended()])
+            relay = self.relay()
+            told = self.told(relay)
+            self.assertEqual(told, f"451 4.5.0 redirect not allowed: HTTP {status} There")
+            self.leave(relay)
+            self.peer.verify()
+
     def test_cancelled_in_line(self) -> None:
         """Who waits for a place and is cancelled was never sent anything."""
         self.serve([Take(), Wait(1), answer("204 Ok")])
@@ -474,6 +499,22 @@ class TlsTests(HttpRelayCase):
         self.assertTrue(str(reply).startswith("451 4."), reply)
         self.assertTrue(ambiguous)
 
+    def test_gone(self) -> None:
+        """A service that does not end its side of TLS is waited for for 5 s, by stop() too."""
+        for fields in ([], ["Connection: close"]):
+            self.setUp()
+            context = self.KNOWN.identity.options(None)
+            last = answer("204 Ok", *fields)
+            self.serve([StartTls(context), Take(), Deafen(), last, Stall()], port=443)
+            policy = TlsPolicy(TlsMode.VERIFY, trust=self.KNOWN.trust)
+            relay = self.relay(HTTPS, tls=policy, idle_timeout=60)
+            wires = self.reactor.network.wires
+            self.assertEqual(self.told(relay), "250 2.0.0 HTTP 204 Ok")
+            begun = self.reactor.seconds()
+            self.reactor.wait(relay.stop())
+            self.assertAlmostEqual(self.reactor.seconds() - begun, 5, delta=0.1)
+            self.assertTrue(wires[0].client.closed)
+
     def test_cut_in_handshake(self) -> None:
         """One lost in the handshake is not (HTR-10)."""
         self.serve([Reset()], port=443)
@@ -514,6 +555,25 @@ class CancelTests(HttpRelayCase):
             error = self.failureResultOf(attempt, AttemptCancelled).value
             self.assertEqual(error.ambiguous, ambiguous)
             self.leave(relay)
+
+    def test_last_octets(self) -> None:
+        """A request of which a little is still in our buffers has not left (L4)."""
+        for window, ambiguous in ((200, False), (10_000, True)):
+            self.setUp()
+            self.reactor.add_host("service.example", HeldFactory(), 80)
+
+            def narrow(wire: Wire, window: int = window) -> None:
+                wire.up.window = window
+                wire.up.stall()
+
+            self.reactor.network.on_wire = narrow
+            relay = self.relay()
+            envelope = Envelope.parse("a@example.org", ["b@example.net"], MESSAGE)
+            attempt = relay.attempt(envelope, 0)
+            self.reactor.advance(1)
+            attempt.cancel()
+            error = self.failureResultOf(attempt, AttemptCancelled).value
+            self.assertEqual(error.ambiguous, ambiguous)
 
 
 class DefaultTests(SynchronousTestCase):
