@@ -8,7 +8,7 @@ option at fault.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final, Literal, cast
@@ -17,7 +17,10 @@ from slimtwist.choices import DEFAULT_LISTENER, Choices
 from slimtwist.domains import a_label
 from slimtwist.edge.access import Access, open_relay
 from slimtwist.edge.auth import portal
+from slimtwist.edge.http import HttpEdgeFactory
+from slimtwist.edge.http.identity import TokenFile
 from slimtwist.edge.options import EdgeOptions
+from slimtwist.edge.smtp import SmtpEdgeFactory
 from slimtwist.endpoints import is_local, may_have_tls, server_endpoint
 from slimtwist.interfaces import IQueue, IRelay
 from slimtwist.limits import Limits, Timeouts
@@ -26,7 +29,7 @@ from slimtwist.queue.direct import DirectQueue
 from slimtwist.relay.route import RouteRelay
 from slimtwist.resolver import StubResolver
 from slimtwist.runtime import Runtime
-from slimtwist.service import Listener, RelayService
+from slimtwist.service import Edge, Listener, RelayService
 from slimtwist.smtp.pem import server_options
 
 _ONE_RECIPIENT: Final = (
@@ -44,7 +47,7 @@ def assemble(choices: Choices, runtime: Runtime) -> RelayService:
     """
     runtime = _chosen(choices, runtime)
     queue = _queue(choices, runtime)
-    listeners = _listeners(choices, runtime, _edge_options(choices, runtime))
+    listeners = _listeners(choices, runtime, queue)
     return RelayService(runtime, queue, listeners, "\n".join(_about(choices, queue)))
 
 
@@ -146,26 +149,50 @@ def _access(choices: Choices) -> Access:
         access = Access.parse(relay_from=choices.relay_from or None, accept=choices.accept)
     except ValueError as error:
         raise ValueError(f"--{error}") from error  # it begins with the option's name
-    far = [each for each in [*choices.smtp, *choices.lmtp] if not is_local(each)]
+    far = [each for each in [*choices.smtp, *choices.lmtp, *choices.http] if not is_local(each)]
     if far and (why := open_relay(access)):
         raise ValueError(f"--{why}")
     return access
 
 
-def _listeners(choices: Choices, runtime: Runtime, options: EdgeOptions) -> list[Listener]:
-    smtp = choices.smtp or ([] if choices.lmtp else [DEFAULT_LISTENER])
-    tls = options.certificate is not None or any(map(may_have_tls, [*smtp, *choices.lmtp]))
-    if choices.checkers and not tls:
-        raise ValueError("--auth: passwords are taken under TLS only; add --certificate PEM")
-    return [
-        *(_listener("--smtp", each, runtime, options) for each in smtp),
-        *(_listener("--lmtp", each, runtime, replace(options, lmtp=True)) for each in choices.lmtp),
+def _listeners(choices: Choices, runtime: Runtime, queue: IQueue) -> list[Listener]:
+    smtp = choices.smtp or ([] if choices.lmtp or choices.http else [DEFAULT_LISTENER])
+    options = _edge_options(choices, runtime)
+    web = _http_options(choices, options)
+    _check_secrecy(choices, [*smtp, *choices.lmtp], options)
+    lmtp = replace(options, lmtp=True)
+    wanted: list[tuple[str, str, Callable[[], Edge]]] = [
+        *(("--smtp", each, lambda: SmtpEdgeFactory(runtime, queue, options)) for each in smtp),
+        *(("--lmtp", each, lambda: SmtpEdgeFactory(runtime, queue, lmtp)) for each in choices.lmtp),
+        *(("--http", each, lambda: HttpEdgeFactory(runtime, queue, web)) for each in choices.http),
     ]
+    return [_listener(option, text, runtime, edge()) for option, text, edge in wanted]
 
 
-def _listener(option: str, text: str, runtime: Runtime, options: EdgeOptions) -> Listener:
+def _http_options(choices: Choices, options: EdgeOptions) -> EdgeOptions:
+    if choices.tokens and not choices.http:
+        raise ValueError("--tokens: tokens are for clients of --http, and there is none")
+    with _blaming("--tokens"):
+        checkers = [*choices.checkers, *map(TokenFile, choices.tokens)]
+    return replace(options, portal=portal(checkers) if checkers else None)
+
+
+def _check_secrecy(choices: Choices, others: Sequence[str], options: EdgeOptions) -> None:
+    """Check that there is an endpoint on which secrets may be told.
+
+    To HTTP on this host a proxy may speak that has TLS outside.
+    """
+    protected = any(may_have_tls(each) for each in [*others, *choices.http])
+    protected = protected or any(map(is_local, choices.http))
+    if choices.checkers and not (protected or options.certificate):
+        raise ValueError("--auth: passwords are taken under TLS only; add --certificate PEM")
+    if choices.tokens and not protected:
+        raise ValueError("--tokens: they are taken under TLS only; write --http ssl:...")
+
+
+def _listener(option: str, text: str, runtime: Runtime, edge: Edge) -> Listener:
     with _blaming(f"{option} {text!r}"):
-        return Listener(server_endpoint(runtime.reactor, text), options, text)
+        return Listener(server_endpoint(runtime.reactor, text), edge, text)
 
 
 def _about(choices: Choices, queue: IQueue) -> Iterator[str]:
@@ -173,5 +200,5 @@ def _about(choices: Choices, queue: IQueue) -> Iterator[str]:
     for text in choices.route:
         domain, description = _route(text)
         yield f"mail for {domain} goes to {description}"
-    if queue.single and (choices.smtp or not choices.lmtp):
+    if queue.single and (choices.smtp or not (choices.lmtp or choices.http)):
         yield _ONE_RECIPIENT

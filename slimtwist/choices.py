@@ -23,6 +23,7 @@ class Choices:
     @ivar relay: a description.
     @ivar smtp: endpoints.
     @ivar lmtp: endpoints.
+    @ivar http: endpoints.
     @ivar route: C{DOMAIN=DESCRIPTION} each.
     @ivar queue: C{direct:}.
     @ivar accept: domains.
@@ -30,6 +31,7 @@ class Choices:
     @ivar hostname: C{None} for the host's own.
     @ivar resolver: C{ADDRESS:PORT}; C{None} for the name servers of this host.
     @ivar checkers: of passwords; none for no AUTH.
+    @ivar tokens: files of tokens, for HTTP.
     @ivar certificate: a PEM file.
     @ivar limit: C{NAME=VALUE} each, of L{Limits}.
     @ivar timeout: C{NAME=SECONDS} each, of L{Timeouts}.
@@ -39,6 +41,7 @@ class Choices:
     relay: str
     smtp: Sequence[str] = ()
     lmtp: Sequence[str] = ()
+    http: Sequence[str] = ()
     route: Sequence[str] = ()
     queue: str = "direct:"
     accept: Sequence[str] = ()
@@ -46,6 +49,7 @@ class Choices:
     hostname: str | None = None
     resolver: str | None = None
     checkers: Sequence[ICredentialsChecker] = ()
+    tokens: Sequence[str] = ()
     certificate: str | None = None
     limit: Sequence[str] = ()
     timeout: Sequence[str] = ()

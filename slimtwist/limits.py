@@ -70,6 +70,7 @@ class Timeouts(_Settable):
 
     @ivar command: for a client's next command.
     @ivar transaction: for a message to come, from MAIL to its end of data.
+    @ivar header: for the header of an HTTP request.
     @ivar body_grace: before a message has to come at C{Limits.body_rate}.
     @ivar stop: for running transactions to end when the service stops.
     """
@@ -94,6 +95,7 @@ class Timeouts(_Settable):
     age: float = 300.0
     command: float = 300.0
     transaction: float = 1800.0
+    header: float = 30.0
     body_grace: float = 30.0
     stop: float = 60.0
 

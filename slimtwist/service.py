@@ -12,17 +12,21 @@ import errno
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol, cast
 
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred
-from twisted.internet.interfaces import IAddress, IListeningPort, IStreamServerEndpoint
+from twisted.internet.interfaces import (
+    IAddress,
+    IListeningPort,
+    IProtocol,
+    IProtocolFactory,
+    IStreamServerEndpoint,
+)
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from slimtwist.edge.options import EdgeOptions
-from slimtwist.edge.smtp import SmtpEdgeFactory
 from slimtwist.interfaces import IQueue
 from slimtwist.runtime import Runtime
 
@@ -40,17 +44,35 @@ class ListeningFailed(Exception):
     """A service cannot listen where it was told to. The text says where, and why."""
 
 
+class Edge(Protocol):
+    """Where mail comes in: a factory of the protocols that talk to clients, in front of a queue."""
+
+    @property
+    def speaks(self) -> str:
+        """What is spoken, for the log."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds that L{stop} may take."""
+
+    def buildProtocol(self, addr: IAddress | None) -> IProtocol:
+        """Return what talks to a client. See C{IProtocolFactory}."""
+
+    def stop(self) -> Deferred[None]:
+        """Let running transactions end; fires when no client is left."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listener:
     """Where mail comes in.
 
     @ivar endpoint: what is listened on.
-    @ivar options: what clients are offered there.
+    @ivar edge: what talks to clients there.
     @ivar name: names the place for people: C{"tcp:2525"}.
     """
 
     endpoint: IStreamServerEndpoint
-    options: EdgeOptions
+    edge: Edge
     name: str
 
 
@@ -68,15 +90,13 @@ class RelayService(Service):
         """Listen on nothing yet.
 
         @param queue: takes the messages; is stopped with the service.
-        @param listeners: where mail comes in.
+        @param listeners: where mail comes in; their edges are in front of that queue.
         @param about: says where mail goes, for the log.
         """
         self._clock = runtime.reactor
         self._queue = queue
         self._about = about
-        self._edges = [
-            (listener, SmtpEdgeFactory(runtime, queue, listener.options)) for listener in listeners
-        ]
+        self._listeners = list(listeners)
         self._ports: list[Deferred[Any]] = []
         self._open: list[IListeningPort] = []
 
@@ -91,8 +111,8 @@ class RelayService(Service):
         @raise ListeningFailed: one of the endpoints cannot be listened on; then none is.
         """
         super().privilegedStartService()
-        for listener, factory in self._edges:
-            self._listen(listener, factory)
+        for listener in self._listeners:
+            self._listen(listener)
 
     def startService(self) -> None:
         """Begin to listen, if that was not done before. Raises like L{privilegedStartService}."""
@@ -112,8 +132,8 @@ class RelayService(Service):
         super().stopService()
         return Deferred.fromCoroutine(self._stop())
 
-    def _listen(self, listener: Listener, factory: SmtpEdgeFactory) -> None:
-        port = maybeDeferred(listener.endpoint.listen, factory)
+    def _listen(self, listener: Listener) -> None:
+        port = maybeDeferred(listener.endpoint.listen, cast("IProtocolFactory", listener.edge))
         if port.called and isinstance(port.result, Failure):
             refusal: Failure = port.result
             port.addErrback(lambda _: None)
@@ -127,10 +147,9 @@ class RelayService(Service):
 
     def _listening(self, port: IListeningPort, listener: Listener) -> None:
         self._open.append(port)
-        word = "LMTP" if listener.options.lmtp else "ESMTP"
         self._log.info(
             "taking mail by {protocol} on {address} ({name})",
-            protocol=word,
+            protocol=listener.edge.speaks,
             address=_where(port.getHost()),
             name=listener.name,
         )
@@ -149,7 +168,7 @@ class RelayService(Service):
     async def _stop(self) -> None:
         begun = self._clock.seconds()
         closing = self._close()
-        leaving = [factory.stop() for _, factory in self._edges]
+        leaving = [listener.edge.stop() for listener in self._listeners]
         await DeferredList([*closing, *leaving], consumeErrors=True)
         left = self._longest_stop() - (self._clock.seconds() - begun)
         try:
@@ -158,7 +177,7 @@ class RelayService(Service):
             self._log.failure("queue {queue} did not stop", queue=self._queue)
 
     def _longest_stop(self) -> float:
-        return max((listener.options.timeouts.stop for listener, _ in self._edges), default=0.0)
+        return max((listener.edge.patience for listener in self._listeners), default=0.0)
 
 
 def _where(address: IAddress) -> str:

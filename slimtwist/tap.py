@@ -37,8 +37,8 @@ class Options(usage.Options, AuthOptionMixin):
 
     synopsis = "[options]"
     longdesc = (
-        "Takes mail in by ESMTP and LMTP, hands it to its next hop, and tells the client what "
-        "became of each recipient. Options marked * may be given several times. "
+        "Takes mail in by ESMTP, LMTP and HTTP, hands it to its next hop, and tells the client "
+        "what became of each recipient. Options marked * may be given several times. "
         f"Limits, with their defaults: {_defaults(Limits)}. "
         f"Waits, in seconds: {_defaults(Timeouts)}."
     )
@@ -65,7 +65,17 @@ class Options(usage.Options, AuthOptionMixin):
         """
         super().__init__()
         self._runtime = runtime
-        for name in ("smtp", "lmtp", "route", "accept", "relay-from", "limit", "timeout"):
+        for name in (
+            "smtp",
+            "lmtp",
+            "http",
+            "route",
+            "accept",
+            "relay-from",
+            "tokens",
+            "limit",
+            "timeout",
+        ):
             self[name] = []
         self["credCheckers"] = []
 
@@ -76,6 +86,10 @@ class Options(usage.Options, AuthOptionMixin):
     def opt_lmtp(self, endpoint: str) -> None:
         """* Take mail by LMTP on a server endpoint, such as unix:/run/relay/lmtp."""
         self["lmtp"].append(endpoint)
+
+    def opt_http(self, endpoint: str) -> None:
+        """* Take mail by HTTP on a server endpoint, such as tcp:8025 or ssl:8443."""
+        self["http"].append(endpoint)
 
     def opt_route(self, route: str) -> None:
         """* DOMAIN=DESCRIPTION: the relay for a domain, or for *.DOMAIN."""
@@ -88,6 +102,10 @@ class Options(usage.Options, AuthOptionMixin):
     def opt_relay_from(self, network: str) -> None:
         """* Take mail to anywhere from this network, or from unix; by default from this host."""
         self["relay-from"].append(network)
+
+    def opt_tokens(self, path: str) -> None:
+        """* Let clients of --http authenticate by the tokens of a file, a name:token a line."""
+        self["tokens"].append(path)
 
     def opt_limit(self, limit: str) -> None:
         """* NAME=VALUE: change a limit of those below."""
@@ -123,8 +141,9 @@ class Options(usage.Options, AuthOptionMixin):
             raise usage.UsageError(str(error)) from error
 
     def _choices(self) -> Choices:
-        names = ["relay", "smtp", "lmtp", "route", "queue", "accept", "relay-from", "hostname"]
-        names += ["resolver", "certificate", "limit", "timeout", "bare-newline"]
+        names = ["relay", "smtp", "lmtp", "http", "route", "queue", "accept", "relay-from"]
+        names += ["hostname", "resolver", "tokens", "certificate", "limit", "timeout"]
+        names += ["bare-newline"]
         chosen: dict[str, Any] = {name.replace("-", "_"): self[name] for name in names}
         return Choices(**chosen, checkers=self["credCheckers"])
 

@@ -8,7 +8,12 @@ from typing import Any
 
 import trustme
 from twisted.cred.checkers import FilePasswordDB
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import clientFromString
+from twisted.internet.protocol import Factory
 
+from tests.edge.http.world import Heard, post, responses
+from tests.edge.world import Visitor
 from tests.relaying import HELLO, RelayTestCase, mail
 
 
@@ -46,6 +51,43 @@ class ChoiceTests(RelayTestCase):
         said = b"LHLO me\r\nMAIL FROM:<>\r\nRCPT TO:<b@example.net>\r\nRCPT TO:<c@example.net>\r\n"
         replies = self.codes(self.visit("unix:/run/lmtp"), said + b"DATA\r\nx: y\r\n.\r\n")
         self.assertEqual(replies[4:], ["354", "250 2.0.0", "550 5.1.1"])
+
+    def test_http_alone(self) -> None:
+        """Who asks for HTTP gets nothing else; it takes many recipients, and answers for each."""
+        self.hop.answers.rules = {"RCPT": {"c@example.net": "550 5.1.1 unknown"}}
+        service = self.start(http=["tcp:8025:interface=127.0.0.1"])
+        self.assertEqual(len(service.addresses), 1)
+        [heard] = self.post(post(recipients=["b@example.net", "c@example.net"]))
+        self.assertEqual([code for _, code, _ in heard.results], [250, 550])
+        self.reactor.wait(service.stopService())
+
+    def test_tokens(self) -> None:
+        """Tokens and passwords let clients of HTTP send to anywhere; SMTP knows no tokens."""
+        tokens, users = Path(self.mktemp()), Path(self.mktemp())
+        tokens.write_text("me:0123456789abcdef\n")
+        users.write_text("you:secret\n")
+        self.start(
+            http=["tcp:8025:interface=127.0.0.1"],
+            smtp=["unix:/run/smtp"],
+            relay_from=["192.0.2.1"],
+            tokens=[str(tokens)],
+            checkers=[FilePasswordDB(str(users))],
+        )
+        bearer, basic = "Bearer 0123456789abcdef", "Basic eW91OnNlY3JldA=="
+        for field, status in ((bearer, 204), (basic, 204), ("Bearer x", 401), ("Basic x", 401)):
+            [heard] = self.post(post(f"Authorization: {field}"))
+            self.assertEqual(heard.status, status, field)
+        self.assertNotIn("AUTH", self.hello("unix:/run/smtp"))
+
+    def post(self, octets: bytes) -> list[Heard]:
+        """Send a request; return the responses."""
+        connected: Deferred[Any] = clientFromString(self.reactor, "tcp:127.0.0.1:8025").connect(
+            Factory.forProtocol(Visitor)
+        )
+        visitor: Visitor = self.reactor.wait(connected)
+        visitor.transport.write(octets)
+        self.reactor.advance(1)
+        return responses(bytes(visitor.octets))
 
     def test_one_recipient(self) -> None:
         """In front of a direct queue an SMTP transaction takes one recipient (RFC 9422)."""
@@ -173,11 +215,28 @@ class WrongTests(RelayTestCase):
             ({"smtp": ["2525"]}, "--smtp '2525': "),
             ({"smtp": ["tcp:x"]}, "--smtp 'tcp:x': "),
             ({"lmtp": ["nothing:x"]}, "--lmtp 'nothing:x': "),
+            ({"http": ["nothing:x"]}, "--http 'nothing:x': "),
+            ({"tokens": ["/x"]}, "--tokens: tokens are for clients of --http"),
+            ({"tokens": ["/nowhere"], "http": ["unix:/x"]}, "--tokens: /nowhere: No such file"),
+            (
+                {"http": ["tcp:8025"], "checkers": [FilePasswordDB("/x")]},
+                "--auth: passwords are taken under TLS only",
+            ),
+            (
+                {"http": ["tcp:8025"], "tokens": [self.tokens()]},
+                "--tokens: they are taken under TLS only",
+            ),
             ({"checkers": [FilePasswordDB("/x")]}, "--auth: passwords are taken under TLS only"),
         ]
         for choices, wanted in cases:
             text = self.wrong(**choices)
             self.assertTrue(text.startswith(wanted), text)
+
+    def tokens(self) -> str:
+        """Return the name of a file with a token."""
+        path = Path(self.mktemp())
+        path.write_text("me:0123456789abcdef\n")
+        return str(path)
 
     def test_key_missing(self) -> None:
         """A certificate without its key is of no use to a server (OS-12)."""
@@ -200,6 +259,7 @@ class WrongTests(RelayTestCase):
             self.assertTrue(text.startswith("--relay-from 0.0.0.0/0 would let strangers"), text)
         halves = ["0.0.0.0/1", "128.0.0.0/1"]
         self.assertIn("strangers", self.wrong(lmtp=["tcp:24"], relay_from=halves))
+        self.assertIn("strangers", self.wrong(http=["tcp:80"], relay_from=everybody))
         self.assertIn("strangers", self.wrong(smtp=["tcp6:25"], relay_from=["::/0"]))
 
     def test_closed(self) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 import trustme
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.logger import Logger
 from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
@@ -32,9 +33,14 @@ from slimtwist.limits import Limits, Timeouts
 from slimtwist.outcome import Outcome, Report
 from slimtwist.plugin import RelayMaker
 from slimtwist.relay.arguments import ARGUMENTS, TIMEOUTS
+from slimtwist.relay.http import STATUSES, Names, Secrets
+from slimtwist.relay.http import plugin as http
+from slimtwist.relay.http.request import fields as fields_of
+from slimtwist.relay.http.result import CONFIGURATION, Meaning, Response
 from slimtwist.relay.smtp.static import StaticSmtpRelay
 from slimtwist.reply import Reply
 from slimtwist.runtime import Runtime
+from slimtwist.smtpreply import SmtpReply
 from slimtwist.tap import Options
 from slimtwist.testing import FakeSmarthost, MemoryReactor
 from tests.daemon import Wire, environment, listening
@@ -44,6 +50,7 @@ from tests.relaying import RelayTestCase
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "docs" / "examples"
 _ROW = re.compile(r"^   \* - ``(\w+)``\n     - (.*)$", re.MULTILINE)
+_STATUS = re.compile(r"^   \* - (\d+)\n     - (.*)$", re.MULTILINE)
 _COMMAND = re.compile(r"^ *(twistd (?:.*\\\n)*.*)$", re.MULTILINE)
 
 # What twistd does with arguments, but that nothing listens.
@@ -129,6 +136,81 @@ class TableTests(SynchronousTestCase):
         self.assertLessEqual({*told}, {reply.enhanced for reply in FAULTS.values()})
 
 
+class HttpTests(SynchronousTestCase):
+    """The page about HTTP."""
+
+    def rows(self, title: str) -> list[tuple[str, str]]:
+        """Return the table of a section."""
+        return _ROW.findall(section("http", title))
+
+    def test_arguments(self) -> None:
+        """Every argument of C{http:} is described, in its order."""
+        self.assertEqual(
+            [name for name, _ in self.rows("The relay's arguments")], [*http.ARGUMENTS]
+        )
+
+    def test_meanings(self) -> None:
+        """The table of statuses is the relay's own, and so are the faults of configuration."""
+        rows = _STATUS.findall(section("http", "What a response means to the relay"))
+        table = {int(status): reply.strip() for status, reply in rows}
+        codes = {status: text.rpartition(" HTTP")[0] for status, text in STATUSES.items()}
+        self.assertEqual(table, {each: " ".join(t.split()[:2]) for each, t in codes.items()})
+        faults = re.search(r"to defer it: ([0-9,\s]+)", page("http"))
+        assert faults is not None
+        self.assertEqual([*map(int, re.findall(r"\d+", faults[1]))], [*CONFIGURATION])
+
+    def test_fields(self) -> None:
+        """Every field of a request is described."""
+        envelope = Envelope.parse("a@b", ["c@d"], b"")
+        key, clock = Secrets(key=b"0123456789abcdef"), Clock()
+        made = fields_of(envelope, "me.example", Names(), key, clock)
+        headers = self.successResultOf(Deferred.fromCoroutine(made))
+        told = set(re.findall(r"``([-A-Za-z]+)``", section("http", "The request")))
+        sent = {name.decode().lower() for name, _ in headers.getAllRawHeaders()}
+        self.assertEqual({each.lower() for each in told}, sent - {"content-type"})
+
+    def test_response(self) -> None:
+        """What the page shows of a response is what the relay understands."""
+        text = section("http", "The response")
+        field = re.search(r"X-Smtp-Reply: (.*)", text)
+        assert field is not None
+        said = SmtpReply.parse(field[1])
+        self.assertEqual(str(said and said.reply), "550 5.1.1 No such user")
+        body = text[text.index("{") :].encode()
+        response = Response(503, "", {"content-type": ["application/json"]}, body)
+        found = Meaning("h", STATUSES).outcomes(response, 2, 0.0)
+        self.assertEqual([each.reply.code for each in found], [250, 550])
+
+    def test_signature(self) -> None:
+        """The example verifies what the relay signs, and nothing else, and not for ever."""
+        verify = run_path(str(ROOT / "docs" / "examples" / "verify_signature.py"))["verify"]
+        key, clock = b"0123456789abcdef", Clock()
+        clock.advance(1_700_000_000)
+        envelope = Envelope.parse("a@b", ["c@d", "e@f"], b"Subject: x\r\n\r\nx\r\n")
+        made = fields_of(envelope, "me.example", Names(), Secrets(key=key), clock)
+        headers = self.successResultOf(Deferred.fromCoroutine(made))
+        given: dict[str, Any] = {
+            "signed_at": "1700000000",
+            "signature": headers.getRawHeaders("X-Signature", [""])[0],
+            "sender": "YUBi",
+            "recipients": ["Y0Bk", "ZUBm"],
+            "body": bytes(envelope.content),
+            "now": 1_700_000_100.0,
+        }
+        self.assertEqual(headers.getRawHeaders("X-Signature-Time"), ["1700000000"])
+        self.assertTrue(verify(key, **given))
+        for wrong in (
+            {"signed_at": "1700000001"},
+            {"sender": "Y0Bk"},
+            {"recipients": ["Y0Bk"]},
+            {"recipients": ["Y0Bk"], "body": b"ZUBm\n" + bytes(envelope.content)},
+            {"body": b""},
+            {"now": 1_700_000_400.0},
+        ):
+            self.assertFalse(verify(key, **{**given, **wrong}))
+        self.assertFalse(verify(b"another key 0123", **given))
+
+
 class CommandTests(SynchronousTestCase):
     """Command lines."""
 
@@ -138,6 +220,8 @@ class CommandTests(SynchronousTestCase):
         self.folder.mkdir()
         (self.folder / "login").write_text("me:secret\n")
         (self.folder / "users").write_text("you:secret\n")
+        (self.folder / "token").write_text("0123456789abcdef\n")
+        (self.folder / "tokens").write_text("me:0123456789abcdef\n")
         authority = trustme.CA()
         own = authority.issue_cert("mail.example.com").private_key_and_cert_chain_pem
         own.write_to_path(str(self.folder / "mail.pem"))

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from slimtwist.edge.options import EdgeOptions
+from slimtwist.edge.smtp import SmtpEdgeFactory
 from slimtwist.queue.direct import DirectQueue
 from slimtwist.relay.blackhole import BlackholeRelay
 from slimtwist.service import Listener, ListeningFailed, RelayService
@@ -73,10 +73,12 @@ class StartTests(RelayTestCase):
         """Addresses are logged as people write them."""
         events = Events.of(self)
         self.start(
-            smtp=["tcp:25:interface=127.0.0.1", "tcp6:25:interface=\\:\\:1"], lmtp=["unix:/l"]
+            smtp=["tcp:25:interface=127.0.0.1", "tcp6:25:interface=\\:\\:1"],
+            lmtp=["unix:/l"],
+            http=["unix:/h"],
         )
         places = [(event["protocol"], event["address"]) for event in events if "protocol" in event]
-        wanted = [("ESMTP", "127.0.0.1:25"), ("ESMTP", "[::1]:25"), ("LMTP", "/l")]
+        wanted = [("ESMTP", "127.0.0.1:25"), ("ESMTP", "[::1]:25"), ("LMTP", "/l"), ("HTTP", "/h")]
         self.assertEqual(places, wanted)
 
     def test_lmtp_about(self) -> None:
@@ -105,7 +107,8 @@ class StartTests(RelayTestCase):
         events, slow = Events.of(self), Slow()
         queue = DirectQueue(self.runtime, BlackholeRelay())
         other = serverFromString(self.reactor, "tcp:2525:interface=127.0.0.1")
-        listeners = [Listener(slow, EdgeOptions(), "slow:"), Listener(other, EdgeOptions(), "tcp:")]
+        edges = [SmtpEdgeFactory(self.runtime, queue) for _ in range(2)]
+        listeners = [Listener(slow, edges[0], "slow:"), Listener(other, edges[1], "tcp:")]
         service = RelayService(self.runtime, queue, listeners)
         service.startService()
         slow.listening.errback(OSError(13, "Permission denied"))
@@ -119,7 +122,9 @@ class StartTests(RelayTestCase):
         """An endpoint that still needs time is given up when the service stops."""
         events, slow = Events.of(self), Slow()
         queue = DirectQueue(self.runtime, BlackholeRelay())
-        service = RelayService(self.runtime, queue, [Listener(slow, EdgeOptions(), "slow:")])
+        service = RelayService(
+            self.runtime, queue, [Listener(slow, SmtpEdgeFactory(self.runtime, queue), "slow:")]
+        )
         service.startService()
         self.reactor.wait(service.stopService())
         self.assertTrue(slow.listening.called)
@@ -256,7 +261,9 @@ class StopTests(RelayTestCase):
         """A relay that never stops cannot keep the service from it; it is told of (L3)."""
         queue = DirectQueue(self.runtime, StubbornRelay())
         endpoint = serverFromString(self.reactor, "tcp:2525:interface=127.0.0.1")
-        service = RelayService(self.runtime, queue, [Listener(endpoint, EdgeOptions(), "tcp:")])
+        service = RelayService(
+            self.runtime, queue, [Listener(endpoint, SmtpEdgeFactory(self.runtime, queue), "tcp:")]
+        )
         service.startService()
         self.reactor.wait(service.stopService(), within=60)
         self.assertEqual(len(self.flushLoggedErrors()), 1)
@@ -285,7 +292,9 @@ class StopTests(RelayTestCase):
 
         endpoint = serverFromString(self.reactor, "tcp:2525:interface=127.0.0.1")
         queue = Noting(self.runtime, BlackholeRelay())
-        service = RelayService(self.runtime, queue, [Listener(endpoint, EdgeOptions(), "tcp:")])
+        service = RelayService(
+            self.runtime, queue, [Listener(endpoint, SmtpEdgeFactory(self.runtime, queue), "tcp:")]
+        )
         service.startService()
         visitor = self.visit()
         self.say(visitor, b"EHLO me\r\nMAIL FROM:<>\r\n")

@@ -61,6 +61,7 @@ class OptionTests(SynchronousTestCase):
         options = self.parse(
             *("--relay", "blackhole:"),
             *("--smtp", "unix:/a", "--smtp", "unix:/b", "--lmtp", "unix:/c", "--lmtp", "unix:/d"),
+            *("--http", "unix:/e", "--http", "unix:/f"),
             *("--route", "a.example=blackhole:", "--route", "b.example=blackhole:"),
             *("--accept", "a.example", "--accept", "b.example"),
             *("--relay-from", "unix", "--relay-from", "192.0.2.0/24"),
@@ -68,7 +69,7 @@ class OptionTests(SynchronousTestCase):
             *("--timeout", "stop=1", "--timeout", "final=2"),
         )
         options.service.startService()
-        self.assertEqual(len(options.service.addresses), 4)
+        self.assertEqual(len(options.service.addresses), 6)
         for name in ("route", "accept", "relay-from", "limit", "timeout"):
             self.assertEqual(len(options[name]), 2)
 

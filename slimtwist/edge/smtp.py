@@ -58,6 +58,16 @@ class SmtpEdgeFactory(Factory):
             self._left,
         )
 
+    @property
+    def speaks(self) -> str:
+        """What is spoken, for the log."""
+        return "LMTP" if self._options.lmtp else "ESMTP"
+
+    @property
+    def patience(self) -> float:
+        """Seconds that L{stop} may take."""
+        return self._options.timeouts.stop
+
     def stop(self) -> Deferred[None]:
         """Send idle clients away, let running transactions end, up to C{Timeouts.stop}.
 

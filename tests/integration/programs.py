@@ -32,6 +32,8 @@ PARTS: Mapping[str, tuple[str, str]] = {
     "dovecot's lmtp": ("usr/lib/dovecot/lmtp", "dovecot-lmtpd"),
     "nsd": ("usr/sbin/nsd", "nsd"),
     "unbound": ("usr/sbin/unbound", "unbound"),
+    "curl": ("usr/bin/curl", "curl"),
+    "nginx": ("usr/sbin/nginx", "nginx-light"),
     "dovecot-lda": ("usr/lib/dovecot/dovecot-lda", "dovecot-core"),
     "maildrop": ("usr/bin/maildrop", "maildrop"),
     "timeout": ("usr/bin/timeout", "coreutils"),

@@ -1,0 +1,2 @@
+# -*- test-case-name: tests.edge.http -*-
+"""Tests of the HTTP edge."""

@@ -1,0 +1,2 @@
+# -*- test-case-name: tests.relay.http -*-
+"""Tests of the relay to an HTTP service."""
