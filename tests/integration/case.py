@@ -33,7 +33,7 @@ class ServerCase(TestCase):
     @cvar timeout: after how many seconds a test fails.
     """
 
-    timeout: float = 60.0
+    timeout: float = 150.0
 
     def setUp(self) -> None:
         """Have the logs of the servers added to whatever the test method fails with."""

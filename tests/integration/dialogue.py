@@ -20,7 +20,7 @@ from twisted.internet.threads import deferToThread
 from tests.integration.certificates import Authority
 from tests.integration.clients import stuffed
 
-_TIMEOUT = 20.0
+_TIMEOUT = 60.0
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

@@ -143,7 +143,7 @@ class Postfix:
         return postlog.results(self.log())
 
     def finished(
-        self, count: int, *, status: str | None = None, within: float = 20.0
+        self, count: int, *, status: str | None = None, within: float = 60.0
     ) -> Deferred[list[Result]]:
         """Wait until it has logged at least so many results; fire with all of them.
 
@@ -163,7 +163,7 @@ class Postfix:
         """Return what it kept, in the order of delivery: one for each recipient."""
         return [maildir.parse(path.read_bytes()) for path in self._files()]
 
-    def arrived(self, count: int, *, within: float = 20.0) -> Deferred[list[Delivered]]:
+    def arrived(self, count: int, *, within: float = 60.0) -> Deferred[list[Delivered]]:
         """Wait until it kept at least so many messages; fire with all of them."""
         come = until(lambda: _if_enough(self._files(), count), f"{count} messages", within=within)
         return come.addCallback(lambda _: self.messages())

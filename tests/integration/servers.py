@@ -35,7 +35,7 @@ NOBODY = 65534
 _FIRST_PORT, _LAST_PORT = 20000, 32000
 _LISTEN = "0A"  # TCP_LISTEN of linux/include/net/tcp_states.h, as /proc/net/tcp writes it
 _POLL = 0.01
-_START_WITHIN = 20.0
+_START_WITHIN = 60.0
 _REMOVE_WITHIN = 5.0
 
 Ready = Callable[[], bool]

@@ -14,7 +14,7 @@ from twisted.trial.unittest import TestCase
 class SmarthostTests(TestCase):
     """How C{tests.benchmarks.smarthost} compares senders."""
 
-    timeout = 60
+    timeout = 150
 
     def test_compares(self) -> Deferred[object]:
         """Each sender hands over all its messages, and has its line with a figure and a ratio."""

@@ -29,7 +29,7 @@ def until(
     look: Callable[[], _Found],
     what: str,
     *,
-    within: float = 20.0,
+    within: float = 60.0,
     clock: IReactorTime | None = None,
 ) -> Deferred[_Found]:
     """Wait until something is there.
