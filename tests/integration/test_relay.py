@@ -96,8 +96,9 @@ class MainTests(DaemonCase):
         messages = await postfix.arrived(200)
         recipients = Counter(each.recipient for each in messages)
         self.assertEqual((len(recipients), set(recipients.values())), (200, {1}))
-        self.assertEqual({len(below_trace(each.octets)[1]) for each in messages}.pop() > 3000, True)
-        self.assertLessEqual(postfix.log().count(": connect from"), 4)
+        self.assertGreater(min(len(below_trace(each.octets)[1]) for each in messages), 3000)
+        # Four at once, and another for each that has carried a hundred messages.
+        self.assertLessEqual(postfix.log().count(": connect from"), 4 + 2)
 
     async def test_refusals(self) -> None:
         """Each refusal of a message comes back with code, enhanced code, text, and who said it to
