@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import shutil
 import smtplib
 import socket
 import ssl
+import tempfile
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -321,7 +323,9 @@ class Strangers(TestCase):
 
     async def test_lmtp(self) -> None:
         """LMTP over a UNIX socket, with a reply for each recipient (RFC 2033)."""
-        path = FilePath(self.mktemp()).path
+        folder = tempfile.mkdtemp()  # a short path: unix(7) allows 107 octets
+        self.addCleanup(shutil.rmtree, folder)
+        path = f"{folder}/lmtp"
         self.serve(f"unix:{path}", EdgeOptions(lmtp=True))
         self.hop.answers = ["250 2.1.5 yes", "550 5.1.1 no"]
 

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -81,7 +83,9 @@ class PortTests(SynchronousTestCase):
 
     def test_accepting(self) -> None:
         """A UNIX socket accepts when somebody listens, and not when only its file is there."""
-        path = Path(self.mktemp()).absolute()
+        folder = tempfile.mkdtemp()  # a short path: unix(7) allows 107 octets
+        self.addCleanup(shutil.rmtree, folder)
+        path = Path(folder) / "socket"
         with socket.socket(socket.AF_UNIX) as server:
             self.assertFalse(accepting(path))
             server.bind(str(path))
