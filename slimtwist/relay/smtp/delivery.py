@@ -1,7 +1,8 @@
 # -*- test-case-name: tests.relay.smtp.test_delivery -*-
 """One attempt of the MX relay: who is asked, in which order, and for whom.
 
-Recipients whose mail the same hosts take form a group; groups run side by side.  Within a group one
+Recipients whose mail the same hosts take form a group; groups run side by side, and a domain whose
+name servers are slow delays no other.  Within a group one
 host is asked after another, each only for those whom the one before could not take for now; never
 after an end that may have been a success, and never two at once: an abandoned connection looks like
 abuse.  Names that share addresses are one host: no address is tried twice.
@@ -12,17 +13,20 @@ Sources: RFC 5321 5.1.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from slimtwist.envelope import Envelope
 from slimtwist.errors import STAGES, RelayError, fault_outcome, try_next_host
 from slimtwist.exchangers import Exchanger, MailLoop
+from slimtwist.latch import Latch
 from slimtwist.outcome import Outcome, Report, Verdict
 from slimtwist.settle import settle
 from slimtwist.together import Cancellable, side_by_side
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 #: Exchangers and addresses that one attempt asks at most.
 _EXCHANGERS: Final = 5
 _ADDRESSES: Final = 10
+#: Seconds that a domain waits for others which may share its exchangers, once it is looked up.
+_GATHER: Final = 1.0
 #: Seconds.  An attempt's deadline is its caller's, and passes before; a host has none of its own.
 _NEVER: Final = 86400.0
 _STAGES: Final = {stage: place for place, stage in enumerate(STAGES)}
@@ -70,25 +76,48 @@ class Delivery:
         self.relay = relay
         self.attempts = attempts
         self._envelope = envelope
+        self._sought = 0
+        self._found: dict[Route, list[int]] = {}
+        self._gathered = Latch()
+        self._gathering: IDelayedCall | None = None
+        self._parts: list[tuple[Sequence[int], Report]] = []
 
     async def run(self, attempt: Cancellable) -> Report:
         """Make the attempt, and return a whole report, also when it is cancelled."""
         domains = self._by_domain()
-        found = await side_by_side(map(self.relay.route, domains))
-        routes: dict[Route, list[int]] = {}
-        parts: list[tuple[Sequence[int], Report]] = []
-        for positions, route in zip(domains.values(), found, strict=True):
-            if isinstance(route, Failure):
-                parts.append((positions, Report.uniform(_meaning(route), len(positions))))
-            else:
-                # Domains that name the same exchangers share a transaction.
-                routes.setdefault(route, []).extend(positions)
-        groups = [
-            _Group(self, route, sorted(positions), self._envelope)
-            for route, positions in routes.items()
-        ]
-        await side_by_side(group.run(attempt) for group in groups)
-        return Report.merge([*parts, *((group.positions, group.report()) for group in groups)])
+        self._sought = len(domains)
+        try:
+            await side_by_side(self._deliver(*each, attempt) for each in domains.items())
+        finally:
+            if self._gathering is not None and self._gathering.active():
+                self._gathering.cancel()
+        return Report.merge(self._parts)
+
+    async def _deliver(self, domain: str, positions: list[int], attempt: Cancellable) -> None:
+        """Look a domain up, and deliver to all whose mail goes the same way."""
+        try:
+            route = await self.relay.route(domain)
+        except Exception:  # noqa: BLE001 - whatever it is, nothing was sent
+            self._parts.append((positions, Report.uniform(_meaning(Failure()), len(positions))))
+            self._answered(found=False)
+            return
+        self._found.setdefault(route, []).extend(positions)
+        self._answered(found=True)
+        with suppress(CancelledError):  # which the group is told by the attempt
+            await self._gathered.wait()
+        # Domains that name the same exchangers share a transaction: the first takes all along.
+        if together := self._found.pop(route, None):
+            group = _Group(self, route, sorted(together), self._envelope)
+            await group.run(attempt)
+            self._parts.append((group.positions, group.report()))
+
+    def _answered(self, *, found: bool) -> None:
+        """Count a look-up; those found wait for the others a moment, not until the last."""
+        self._sought -= 1
+        if not self._sought:
+            self._gathered.release()
+        elif found and self._gathering is None:
+            self._gathering = self.relay.clock.callLater(_GATHER, self._gathered.release)
 
     def _by_domain(self) -> dict[str, list[int]]:
         domains: dict[str, list[int]] = {}

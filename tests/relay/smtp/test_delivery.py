@@ -8,12 +8,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase
 
 from slimtwist.envelope import Envelope
 from slimtwist.errors import AttemptCancelled, fault_outcome
 from slimtwist.interfaces import IRelay
 from slimtwist.outcome import Outcome, Report, Verdict
+from slimtwist.relay.smtp.delivery import Route
 from slimtwist.relay.smtp.mx import MxSmtpRelay
 from slimtwist.testing import Close, Silence
 from slimtwist.testing.memory import MemoryRelay
@@ -354,6 +356,78 @@ class GroupTests(TwoExchangersTestCase):
         self.reactor.flush()
         self.assertEqual(self.taken("other"), ["b@e.example"])
         self.reactor.wait(attempt)
+        self.end()
+
+
+class GatheringTests(TwoExchangersTestCase):
+    """Domains are looked up side by side."""
+
+    def setUp(self) -> None:
+        """Three domains; who is looked up, and when he is found, is in the names' hands."""
+        super().setUp()
+        self.host("m1", ONE)
+        self.zone(e=["MX 10 m1.example", "MX 20 m2.example"], f=["MX 10 m1.example"])
+        self.held: dict[str, float] = {}
+        real = self.relay.route
+
+        async def route(domain: str) -> Route:
+            await deferLater(self.reactor, self.held.get(domain, 0.0))
+            return await real(domain)
+
+        self.patch(self.relay, "route", route)
+
+    def messages(self) -> list[tuple[str, ...]]:
+        """Return the recipients of each message that was taken, in order."""
+        return [message.recipients for message in self.hosts["m1"].messages]
+
+    def test_slow(self) -> None:
+        """A domain whose name servers are slow delays the others by a second (L7)."""
+        self.held["f.example"] = 50.0
+        attempt = self.begin("a@f.example", "b@d.example", "c@e.example")
+        self.reactor.advance(0.9)
+        self.assertEqual(self.messages(), [])
+        self.reactor.advance(0.2)
+        self.assertEqual(self.messages(), [("b@d.example", "c@e.example")])
+        replies = [str(each.reply) for each in self.reactor.wait(attempt)]
+        self.assertEqual((replies, self.messages()[1:]), ([TAKEN] * 3, [("a@f.example",)]))
+        self.end()
+
+    def test_together(self) -> None:
+        """Domains found within that second share a transaction, whoever of them was first."""
+        self.held |= {"d.example": 3.0, "e.example": 3.5, "f.example": 20.0}
+        self.reactor.wait(self.begin("a@e.example", "b@d.example", "c@f.example"))
+        self.assertEqual(self.messages(), [("a@e.example", "b@d.example"), ("c@f.example",)])
+        self.end()
+
+    def test_no_waiting(self) -> None:
+        """When all are looked up nobody waits, also when one of them was not found."""
+        self.held["gone.example"] = 0.5
+        self.names.zone.pop("gone.example", None)
+        report = self.reactor.wait(self.begin("a@gone.example", "b@d.example"))
+        self.assertEqual([each.verdict for each in report], [Verdict.FAILED, Verdict.DELIVERED])
+        self.assertEqual(self.reactor.seconds(), 0.5)
+        self.end()
+
+    def test_cancelled(self) -> None:
+        """Who is given up while he waits for the others is not delivered, and nothing is left."""
+        self.held["f.example"] = 50.0
+        attempt = self.begin("a@f.example", "b@d.example", "c@e.example")
+        self.reactor.advance(0.5)
+        attempt.cancel()
+        error = self.failureResultOf(attempt, AttemptCancelled).value
+        self.assertFalse(error.ambiguous)
+        self.reactor.advance(100)
+        self.assertEqual(self.called(), [])
+        self.end()
+
+    def test_cancelled_late(self) -> None:
+        """What was delivered meanwhile is told when the rest is given up (L4)."""
+        self.held["f.example"] = 50.0
+        attempt = self.begin("a@f.example", "b@d.example")
+        self.reactor.advance(2)
+        attempt.cancel()
+        verdicts = [each.verdict for each in self.successResultOf(attempt)]
+        self.assertEqual(verdicts, [Verdict.DEFERRED, Verdict.DELIVERED])
         self.end()
 
 
