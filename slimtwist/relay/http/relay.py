@@ -93,29 +93,21 @@ class HttpRelay:
         runtime = runtime or default_runtime()
         self._reactor = runtime.reactor
         address, secrets = _taken_apart(url, secrets or Secrets())
-        exposed = address.scheme == "http" and not (unix or _LOCAL.match(address.host))
-        if secrets.authorization() is not None and exposed and not auth_insecure:
+        if secrets.authorization() is not None and not (
+            auth_insecure or unix or _protected(address)
+        ):
             raise ValueError("url: a token or a password wants https://, or auth_insecure=yes")
         if not _VERB.match(verb):
             raise ValueError(f"verb={verb!r} is not of capital letters")
         table = statuses or (SPARED if spare_configuration else STATUSES)
-        self._service = Service(
-            address,
-            verb,
-            timeout,
-            ehlo_name(ehlo_as or runtime.hostname),
-            names or Names(),
-            secrets,
-            Meaning(f"{address.host}:{address.port}", table),
-        )
+        ehlo = ehlo_name(ehlo_as or runtime.hostname)
+        meaning = Meaning(f"{address.host}:{address.port}", table)
+        self._service = Service(address, verb, timeout, ehlo, names or Names(), secrets, meaning)
         self._places = DeferredSemaphore(pool_size or AT_ONCE)
-        self._pool = Pool(self._reactor)
-        self._pool.maxPersistentPerHost = pool_size or AT_ONCE
-        self._pool.cachedConnectionTimeout = idle_timeout  # type: ignore[assignment]
+        self._pool = _pool(self._reactor, pool_size or AT_ONCE, idle_timeout)
         self._ways = ways = Ways(self._reactor, _verifying(tls), unix, connect_timeout)
         agent = Agent.usingEndpointFactory(self._reactor, ways, pool=self._pool)
-        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
-        self._client = HTTPClient(Fixed(agent, _uri(address)), cast("Any", no_cookies))
+        self._client = _client(Fixed(agent, _uri(address)))
         self._running = 0
         self._stopping = False
         self._stopped = Latch()
@@ -164,6 +156,23 @@ class HttpRelay:
 def has_secret(url: str) -> bool:
     """Tell whether there is a password in a URL. Raises ValueError if it is none."""
     return bool(_taken_apart(url, Secrets())[1].basic)
+
+
+def _protected(address: DecodedURL) -> bool:
+    """Tell whether only the service can read what is sent."""
+    return bool(address.scheme == "https" or _LOCAL.match(address.host))
+
+
+def _client(agent: Fixed) -> HTTPClient:
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+    return HTTPClient(agent, cast("Any", no_cookies))
+
+
+def _pool(reactor: Any, size: int, idle: float) -> Pool:  # noqa: ANN401 - one with many faces
+    pool = Pool(reactor)
+    pool.maxPersistentPerHost = size
+    pool.cachedConnectionTimeout = idle  # type: ignore[assignment]
+    return pool
 
 
 def _verifying(tls: TlsPolicy | None) -> TlsPolicy:
