@@ -17,6 +17,7 @@ from slimtwist.choices import DEFAULT_LISTENER, Choices
 from slimtwist.domains import a_label
 from slimtwist.edge.access import Access, open_relay
 from slimtwist.edge.auth import portal
+from slimtwist.edge.clients import Clients
 from slimtwist.edge.http import HttpEdgeFactory
 from slimtwist.edge.http.identity import TokenFile
 from slimtwist.edge.options import EdgeOptions
@@ -161,12 +162,16 @@ def _listeners(choices: Choices, runtime: Runtime, queue: IQueue) -> list[Listen
     web = _http_options(choices, options)
     _check_secrecy(choices, [*smtp, *choices.lmtp], options)
     lmtp = replace(options, lmtp=True)
-    wanted: list[tuple[str, str, Callable[[], Edge]]] = [
-        *(("--smtp", each, lambda: SmtpEdgeFactory(runtime, queue, options)) for each in smtp),
-        *(("--lmtp", each, lambda: SmtpEdgeFactory(runtime, queue, lmtp)) for each in choices.lmtp),
-        *(("--http", each, lambda: HttpEdgeFactory(runtime, queue, web)) for each in choices.http),
+    common = runtime, queue
+    clients = Clients(runtime.limits)
+    wanted: list[tuple[str, Sequence[str], Callable[[], Edge]]] = [
+        ("--smtp", smtp, lambda: SmtpEdgeFactory(*common, options, clients)),
+        ("--lmtp", choices.lmtp, lambda: SmtpEdgeFactory(*common, lmtp, clients)),
+        ("--http", choices.http, lambda: HttpEdgeFactory(*common, web, clients)),
     ]
-    return [_listener(option, text, runtime, edge()) for option, text, edge in wanted]
+    return [
+        _listener(option, text, runtime, edge()) for option, texts, edge in wanted for text in texts
+    ]
 
 
 def _http_options(choices: Choices, options: EdgeOptions) -> EdgeOptions:

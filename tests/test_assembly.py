@@ -44,6 +44,15 @@ class ChoiceTests(RelayTestCase):
         self.visit("unix:/b")
         self.assertIn("LMTP", self.greeting)
 
+    def test_clients(self) -> None:
+        """What is allowed of clients is allowed on all endpoints together (L6)."""
+        self.start(smtp=["unix:/run/a", "unix:/run/b"], lmtp=["unix:/run/c"], limit=["clients=2"])
+        greetings = []
+        for name in ("a", "c", "b", "c"):
+            self.visit(f"unix:/run/{name}")
+            greetings.append(self.greeting[:4])
+        self.assertEqual(greetings, ["220 ", "220 ", "421 ", "421 "])
+
     def test_lmtp_alone(self) -> None:
         """Who asks for LMTP gets nothing else; it takes many recipients, and answers for each."""
         self.hop.answers.rules = {"RCPT": {"c@example.net": "550 5.1.1 unknown"}}

@@ -9,7 +9,6 @@ Sources: RFC 5321 4.2.4.2 (421), 7.8 (resistance to attacks).
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Final
 
 from twisted.internet.defer import Deferred
@@ -17,10 +16,10 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 
 from slimtwist.edge.channel import Channel
+from slimtwist.edge.clients import Clients
 from slimtwist.edge.options import EdgeOptions
-from slimtwist.edge.peer import client_ip, is_local
+from slimtwist.edge.peer import client_ip
 from slimtwist.edge.replies import STOPPING, TOO_MANY_CLIENTS
-from slimtwist.edge.room import room_for
 from slimtwist.edge.session import Session
 from slimtwist.edge.setting import Setting
 from slimtwist.interfaces import IQueue
@@ -35,16 +34,22 @@ class SmtpEdgeFactory(Factory):
 
     noisy = False
 
-    def __init__(self, runtime: Runtime, queue: IQueue, options: EdgeOptions = _OPTIONS) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        queue: IQueue,
+        options: EdgeOptions = _OPTIONS,
+        clients: Clients | None = None,
+    ) -> None:
         """Begin without a client.
 
         @param queue: takes the messages; to be stopped after the edges in front of it.
+        @param clients: counts them, with those of other edges; C{None} for those of this one alone.
         """
         self._setting = Setting.of(runtime, queue, options)
         self._options = options
         self._sessions: dict[Channel, Session | None] = {}  # None for who was turned away
-        self._clients = 0
-        self._addresses: Counter[str | None] = Counter()
+        self._clients = clients or Clients(options.limits)
         self._stopping = False
         self._empty = Latch()
 
@@ -91,28 +96,14 @@ class SmtpEdgeFactory(Factory):
         ip = client_ip(channel.transport)
         if self._stopping:
             channel.say(STOPPING)
-        elif self._crowded(ip):
+        elif not self._clients.admit(ip):
             channel.say(TOO_MANY_CLIENTS)
         else:
             session = self._sessions[channel] = Session(self._setting, channel)
-            self._clients += 1
-            self._addresses[ip] += 1
             try:
                 await session.converse()
             finally:
-                self._forget(ip)
-
-    def _forget(self, ip: str | None) -> None:
-        self._clients -= 1
-        self._addresses[ip] -= 1
-        if not self._addresses[ip]:
-            del self._addresses[ip]
-
-    def _crowded(self, ip: str | None) -> bool:
-        limits = self._options.limits
-        if self._clients >= room_for(limits.clients):
-            return True
-        return not is_local(ip) and self._addresses[ip] >= limits.clients_per_address
+                self._clients.leave(ip)
 
     def _left(self, channel: Channel) -> None:
         self._sessions.pop(channel, None)

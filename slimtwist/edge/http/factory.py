@@ -6,18 +6,18 @@ Sources: RFC 9110 15.6.4 (503).
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 
+from slimtwist.edge.clients import Clients
 from slimtwist.edge.http.channel import STOPPED, HttpChannel
 from slimtwist.edge.http.repeats import Repeats
 from slimtwist.edge.http.request import HttpRequest
 from slimtwist.edge.options import EdgeOptions
-from slimtwist.edge.peer import client_ip, is_local
+from slimtwist.edge.peer import client_ip
 from slimtwist.edge.setting import Setting
 from slimtwist.interfaces import IQueue
 from slimtwist.latch import Latch
@@ -31,18 +31,25 @@ class HttpEdgeFactory(Factory):
 
     noisy = False
 
-    def __init__(self, runtime: Runtime, queue: IQueue, options: EdgeOptions = _OPTIONS) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        queue: IQueue,
+        options: EdgeOptions = _OPTIONS,
+        clients: Clients | None = None,
+    ) -> None:
         """Begin without a client.
 
         @param queue: takes the messages; to be stopped after the edges in front of it.
         @param options: of which C{lmtp}, C{certificate} and C{greeting_delay} mean nothing here.
             The portal may know L{IBearerToken<slimtwist.edge.http.identity.IBearerToken>}.
+        @param clients: counts them, with those of other edges; C{None} for those of this one alone.
         """
         self._setting = Setting.of(runtime, queue, options)
         self._repeats = Repeats(runtime.reactor, queue.submit)
-        self._limits = options.limits
-        self._channels: dict[HttpChannel, str | None] = {}
-        self._addresses: Counter[str | None] = Counter()
+        self._clients = clients or Clients(options.limits)
+        self._channels: set[HttpChannel] = set()
+        self._admitted: dict[HttpChannel, str | None] = {}  # by which address
         self._stopping = False
         self._empty = Latch()
 
@@ -81,20 +88,18 @@ class HttpEdgeFactory(Factory):
         return HttpRequest(channel, self._setting, self._repeats)
 
     def _joined(self, channel: HttpChannel) -> bool:
-        ip = client_ip(channel.transport)
-        crowded = len(self._channels) >= self._limits.clients or (
-            not is_local(ip) and self._addresses[ip] >= self._limits.clients_per_address
-        )
-        self._channels[channel] = ip
-        self._addresses[ip] += 1
+        self._channels.add(channel)
         channel.stopping = self._stopping
-        return not (crowded or self._stopping)
+        ip = client_ip(channel.transport)
+        if self._stopping or not self._clients.admit(ip):
+            return False
+        self._admitted[channel] = ip
+        return True
 
     def _left(self, channel: HttpChannel) -> None:
-        ip = self._channels.pop(channel)
-        self._addresses[ip] -= 1
-        if not self._addresses[ip]:
-            del self._addresses[ip]
+        self._channels.remove(channel)
+        if channel in self._admitted:
+            self._clients.leave(self._admitted.pop(channel))
         self._look_for_end()
 
     def _send_away(self) -> None:
