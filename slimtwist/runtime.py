@@ -100,12 +100,17 @@ def _plugin(prefix: str) -> IRelayPlugin:
     return found[prefix]
 
 
-def default_runtime() -> Runtime:
-    """Return the runtime of this process: Twisted's reactor and the host's own name."""
+def default_reactor() -> Any:  # noqa: ANN401 - as in Runtime
+    """Return the reactor of this process; this installs one where there is none yet."""
     from twisted.internet import reactor  # noqa: PLC0415 - installs a reactor
 
+    return reactor
+
+
+def default_runtime() -> Runtime:
+    """Return the runtime of this process: Twisted's reactor and the host's own name."""
     name = socket.getfqdn()
     try:
-        return Runtime(reactor, hostname=ehlo_name(name))
+        return Runtime(default_reactor(), hostname=ehlo_name(name))
     except ValueError:
-        return Runtime(reactor)
+        return Runtime(default_reactor())

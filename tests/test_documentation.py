@@ -271,7 +271,7 @@ class ExampleTests(RelayTestCase):
 
     def test_send(self) -> None:
         """It returns a line for each recipient, also when there is one outcome for all."""
-        send = self.example("send")["send"]
+        greet = self.example("send")["greet"]
         self.hop.answers.rules = {"RCPT": {"c@example.net": "550 5.1.1 unknown"}}
         for host, wanted in {
             "smarthost.example": ["250 2.0.0 taken", "550 5.1.1 unknown"],
@@ -279,8 +279,8 @@ class ExampleTests(RelayTestCase):
         }.items():
             relay = StaticSmtpRelay(host, runtime=self.runtime)
             recipients = ["b@example.net", "c@example.net"]
-            sending = send(relay, recipients, b"Subject: x\r\n\r\nx\r\n")
-            replies = self.reactor.wait(Deferred.fromCoroutine(sending))
+            greeting = greet(relay, recipients, self.runtime)
+            replies = self.reactor.wait(Deferred.fromCoroutine(greeting))
             self.assertEqual([str(each)[:24].strip() for each in replies], [e[:24] for e in wanted])
 
 

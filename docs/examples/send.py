@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
-from slimtwist.envelope import Envelope
-from slimtwist.errors import RelayError
+from email.message import EmailMessage
+
+import slimtwist
 from slimtwist.interfaces import IRelay
+from slimtwist.runtime import Runtime
 
 
-async def send(relay: IRelay, recipients: list[str], octets: bytes) -> list[str]:
+async def greet(relay: IRelay, recipients: list[str], runtime: Runtime | None = None) -> list[str]:
     """Return the last reply to each recipient."""
-    envelope = Envelope.parse("me@example.com", recipients, octets)
-    try:
-        report = await relay.attempt(envelope, 0)
-    except RelayError as error:
-        return [str(error)] * len(recipients)
+    message = EmailMessage()
+    message["From"] = "Me <me@example.com>"
+    message["To"] = ", ".join(recipients)
+    message["Subject"] = "hello"
+    message.set_content("hello\n")
+    report = await slimtwist.send(relay, "me@example.com", recipients, message, runtime=runtime)
     return [str(outcome.reply) for outcome in report]
