@@ -17,6 +17,7 @@ LESSONS: Final = {
     "tls broken": 3600.0,
     "pipelining broken": 86400.0,
     "address": 600.0,  # the one that answered last time
+    "messages": 600.0,  # after how many a connection was refused another
 }
 
 

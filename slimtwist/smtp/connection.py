@@ -71,6 +71,7 @@ class Connection:
         self._options = session.options
         self._born = self._since = clock.seconds()
         self._transactions = 0
+        self._busy = False  # whether messages follow each other closely
         self._retiring = False
         self._state = _State.IDLE
         self._idle = Deadline(clock, self.retire)
@@ -113,6 +114,7 @@ class Connection:
     async def _deliver(self, envelope: Envelope) -> Report:
         rested = self._clock.seconds() - self._since
         reused = self.uses > 0 or rested > _NEW
+        self._busy = self.uses > 0 and rested < _NEW
         self.uses += 1
         dirty = True
         try:
@@ -170,6 +172,8 @@ class Connection:
         if undecided and trouble.kind is AttemptCancelled:
             raise AttemptCancelled(transaction.outcomes[0])
         if self._is_stale(transaction, trouble, reused=reused):
+            if trouble.reply and self._busy:
+                self._connector.learn("messages", str(self.uses - 1))
             outcome = self._session.trouble("MAIL")
             raise Stale(Report(tuple(transaction.outcomes.get(i, outcome) for i in range(count))))
 
@@ -204,7 +208,8 @@ class Connection:
     def _worn(self) -> bool:
         age = self._clock.seconds() - self._born
         old = age >= self._options.timeouts.age
-        return old or self.uses >= self._options.limits.uses or self._spent()
+        most = int(self._connector.recall("messages") or self._options.limits.uses)
+        return old or self.uses >= min(most, self._options.limits.uses) or self._spent()
 
     def _rest(self, *, dirty: bool) -> None:
         """Become ready for the next message, or end."""

@@ -151,13 +151,17 @@ class Connector:
         for channel in list(self._unready):
             channel.transport.abortConnection()
 
-    def learn(self, lesson: str) -> None:
+    def learn(self, lesson: str, value: str = "yes") -> None:
         """Remember a lesson of L{slimtwist.destinations.LESSONS} about the host."""
-        self._destinations.learn(str(self.place), lesson)
+        self._destinations.learn(str(self.place), lesson, value)
 
     def knows(self, lesson: str) -> bool:
         """Tell whether a lesson about the host still holds."""
-        return self._destinations.recall(str(self.place), lesson) is not None
+        return self.recall(lesson) is not None
+
+    def recall(self, lesson: str) -> str | None:
+        """Return what was learned about the host, if it was and still holds."""
+        return self._destinations.recall(str(self.place), lesson)
 
     def _policy(self) -> TlsPolicy:
         policy = self.options.policy

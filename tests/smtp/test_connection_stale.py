@@ -204,3 +204,43 @@ class PipeliningLieTests(SynchronousTestCase):
         kept = Kept([group()[0], "S: 250 ok", group()[1], Stall()], "SIZE")
         kept.talk.session.extensions = replace(kept.talk.session.extensions, declares_size=False)
         self.assertRegex(kept.deliver()[0], r"\A451 4\.4\.2 .*\(RCPT\)\Z")
+
+
+class LessonTests(SynchronousTestCase):
+    """A host that takes only so many messages over one connection (POOL-08)."""
+
+    def kept(self, *pause: Step) -> Kept:
+        """Return a connection over which two messages went, and the third met 421."""
+        kept = Kept([*TAKEN, *TAKEN, *pause, group()[0], "S: 421 4.7.0 too many", Close()])
+        kept.deliver()
+        kept.deliver()
+        return kept
+
+    def test_learned(self) -> None:
+        """The next connections end before that, so that no message meets it again."""
+        kept = self.kept()
+        self.assertEqual(kept.stale()[0][:9], "421 4.7.0")
+        connector = kept.talk.connector
+        self.assertEqual(connector.recall("messages"), "2")
+        later = Kept([*TAKEN, *TAKEN, "C: QUIT"])
+        later.talk.connector.learn("messages", "2")
+        later.deliver()
+        self.assertFalse(later.connection.leaving)
+        later.deliver()
+        self.assertTrue(later.connection.leaving)
+        later.peer.verify()
+
+    def test_after_a_rest(self) -> None:
+        """Who was kept waiting may say 421 for that reason: it teaches nothing."""
+        kept = self.kept(Wait(2))
+        kept.reactor.advance(2)
+        kept.stale()
+        self.assertIsNone(kept.talk.connector.recall("messages"))
+
+    def test_lost(self) -> None:
+        """Neither does a connection that is lost without a word."""
+        kept = Kept([*TAKEN, *TAKEN, group()[0], Close()])
+        kept.deliver()
+        kept.deliver()
+        kept.stale()
+        self.assertIsNone(kept.talk.connector.recall("messages"))
