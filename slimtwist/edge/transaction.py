@@ -206,6 +206,8 @@ class Transaction:
         self._body = None  # the queue owns the content now
         self.reset()
         for reply in self._final(await self._submit(envelope)):
+            if reply.code == 421:  # it says that this connection ends (RFC 5321 3.8)
+                raise Refusal(reply.encode(), fatal=True)
             self._channel.say(reply.encode())
         return b""
 

@@ -247,11 +247,22 @@ class FinalReplies(TransactionTestCase):
         for text in (
             "250 2.6.0 queued as 7",
             "450 4.1.1 busy",
-            "421 4.3.2 going",
             "554 5.7.1 spam",
+            "421 4.3.2 going",
         ):
+            self.assertIsNone(visitor.lost)
             self.hop.answers = [text]
             self.assertEqual(self.send(visitor)[-1], text)
+
+    def test_421(self) -> None:
+        """421 ends the connection behind it, as it says (RFC 5321 3.8)."""
+        for lmtp in (False, True):
+            self.setUp()
+            self.edge(EdgeOptions(lmtp=lmtp))
+            visitor = self.met()
+            self.hop.answers = ["421 4.3.2 going"]
+            self.assertEqual(self.send(visitor)[-1], "421 4.3.2 going")
+            self.assertIsNotNone(visitor.lost)
 
     def test_evil_reply(self) -> None:
         """Whatever the next hop said, the client gets one legal reply (INJ-11)."""
