@@ -79,8 +79,12 @@ def section(name: str, title: str) -> str:
 
 
 def commands() -> Iterator[str]:
-    """Yield the command lines of the README and the pages, each in one line."""
-    for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.rst"))]:
+    """Yield the command lines of the README and the pages, each in one line.
+
+    Those of the tutorial are run, in L{tests.pages.test_tutorial}; one of them is wrong.
+    """
+    pages = {*ROOT.glob("docs/*.rst")} - {ROOT / "docs" / "tutorial.rst"}
+    for path in [ROOT / "README.md", *sorted(pages)]:
         for found in _COMMAND.findall(path.read_text()):
             if not found.endswith("..."):
                 yield found.replace("\\\n", "")
