@@ -1,0 +1,2 @@
+# -*- test-case-name: tests.edge.mail -*-
+"""Tests of relays behind twisted.mail's servers."""
