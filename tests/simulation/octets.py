@@ -1,0 +1,76 @@
+# -*- test-case-name: tests.simulation.test_simulation -*-
+"""The octets of planned messages: biased to what breaks mail software.
+
+Lines that begin with dots, that are a dot, that look like commands; line ends around the sizes of
+blocks; nothing at all.  All line ends are CRLF: others are refused when they come in, which has
+tests of its own.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from random import Random
+from typing import Final
+
+from tests.simulation.plan import Message, source
+
+_LINES: Final = (
+    b"",
+    b".",
+    b"..",
+    b"...",
+    b".x",
+    b". ",
+    b"x.",
+    b"text",
+    b"Subject: hello",
+    b"MAIL FROM:<evil@example.net>",
+    b"RCPT TO:<evil@example.net>",
+    b"DATA",
+    b"QUIT",
+    b"250 2.0.0 ok",
+    b"\xc3\xa9\xff\x00",
+    b"a" * 998,
+)
+
+
+@lru_cache(maxsize=256)
+def octets(message: Message) -> bytes:
+    """Return a message's octets."""
+    random = source(message.seed, "octets")
+    if message.shape == "exact":
+        return _exact(message.size, random)
+    if message.shape == "dots":
+        return _dots(message.size, random)
+    return _text(message.size, random)
+
+
+def _text(size: int, random: Random) -> bytes:
+    """Return lines, the last of which may have no end."""
+    lines: list[bytes] = []
+    left = size
+    while left > 0:
+        line = random.choice(_LINES)
+        lines.append(line)
+        left -= len(line) + 2
+    text = b"\r\n".join(lines)
+    return text + b"\r\n" if lines and random.random() < 0.8 else text
+
+
+def _exact(size: int, random: Random) -> bytes:
+    """Return exactly so many octets, with something odd across the end of each 16 KiB."""
+    text = bytearray(b"x" * size)
+    for end in range(16384, size, 16384):
+        odd = random.choice((b"\r\n.\r\n", b"\r\n..", b"\r\n", b"\r\n.x"))
+        start = end - random.randrange(len(odd) + 1)
+        if start + len(odd) + 2 <= size:
+            text[start : start + len(odd)] = odd
+    if size >= 2:
+        text[-2:] = b"\r\n"
+    return bytes(text).replace(b"\r\r", b"x\r")
+
+
+def _dots(size: int, random: Random) -> bytes:
+    """Return nothing but dots and line ends."""
+    pieces = [random.choice((b".", b"\r\n", b"\r\n.", b"\r\n.\r\n")) for _ in range(size // 2 + 1)]
+    return b"".join(pieces)

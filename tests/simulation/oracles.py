@@ -1,0 +1,247 @@
+# -*- test-case-name: tests.simulation.test_oracles -*-
+"""The laws L1 to L12, as checks of what a run has written down.
+
+An oracle is a function of the world that notes violations in the ledger; L{oracle} registers those
+that look at the end of a run.  L{buffers} is cheap enough to look at every moment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from slimtwist.outcome import Outcome
+from slimtwist.testing import Wire
+from slimtwist.testing.sockets import StreamSocket
+from tests.simulation.ledger import Attempt, Ledger, Said
+from tests.simulation.octets import octets
+from tests.simulation.table import TABLE, UNKNOWN
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+Oracle = Callable[["World"], None]
+#: What looks at the end of a run, in this order.
+ORACLES: Final[list[Oracle]] = []
+#: Octets that the program may hold for one connection: a block of a message, and replies.
+_BUFFER: Final = 65536 + 65536 + 8192
+_TRACE: Final = re.compile(rb"Received: [^\r\n]*(?:\r\n[\t ][^\r\n]*)*\r\n")
+_KEY: Final = re.compile(rb"\bid ([^\s;]+)")
+#: Failures for good that are ours: what the next hop said of itself shows that it is no use.
+_OWN: Final = frozenset({"5.3.4", "5.6.3", "5.6.7"})
+#: Seconds by which an attempt may pass its deadline: what cancelling takes.
+_GRACE: Final = 1.0
+_VIOLATION: Final = "protocol error"
+#: Kinds of replies that are about the connection, whatever they were said to.
+_WHOLE: Final = ("goodbye",)
+
+
+def oracle(check: Oracle) -> Oracle:
+    """Register what looks at the end of a run."""
+    ORACLES.append(check)
+    return check
+
+
+def judge(world: World) -> None:
+    """Let all oracles look."""
+    for each in ORACLES:
+        each(world)
+
+
+def buffers(world: World) -> None:
+    """Check that what waits in our buffers is bounded (L6)."""
+    held = count = 0
+    for wire in _wires(world):
+        ours = _end(world, wire)
+        if ours.holder is not None and not ours.closed:
+            count += 1
+            held += len(ours.holder.dataBuffer) + ours.holder._tempDataLen  # noqa: SLF001
+    if held > count * _BUFFER:
+        world.ledger.wrong("L6", f"{held} octets wait in {count} connections")
+
+
+def _wires(world: World) -> list[Wire]:
+    return world.reactor.network.wires
+
+
+def _end(world: World, wire: Wire) -> StreamSocket:
+    """Return the end of a connection that is ours."""
+    return wire.client if world.side(wire.attempt) == "peer" else wire.server
+
+
+def _of_models(call: object) -> bool:
+    """Tell whether a timer belongs to a model: those may wait on lines that are dead."""
+    return str(getattr(call, "__module__", "")).startswith("tests.simulation")
+
+
+def parts(stored: bytes) -> tuple[str, bytes]:
+    """Return the id in the trace field on top of a message, and what is below the field."""
+    trace = _TRACE.match(stored)
+    key = _KEY.search(trace[0]) if trace else None
+    if trace is None or key is None:
+        return "", stored
+    return key[1].decode(), stored[trace.end() :]
+
+
+def verdict_of(outcome: Outcome) -> str:
+    """Return an outcome in the words of the table."""
+    word: str = outcome.verdict.value
+    return f"{word}, ambiguous" if outcome.ambiguous else word
+
+
+@oracle
+def _ended(world: World) -> None:
+    """Check that each attempt ended once, and in time (L2, L3)."""
+    ledger, deadline = world.ledger, world.plan.settings.direct
+    for attempt in ledger.attempts:
+        if attempt.outcomes is None:
+            ledger.wrong("L3", f"attempt {attempt.key} has not ended")
+        elif attempt.ended - attempt.began > deadline + _GRACE:
+            ledger.wrong("L3", f"attempt {attempt.key} took {attempt.ended - attempt.began} s")
+    if not world.idle:
+        ledger.wrong("L3", "somebody still waits")
+    if not world.stopped:
+        ledger.wrong("L3", "the service has not stopped")
+
+
+@oracle
+def _copies(world: World) -> None:
+    """Check that delivered is stored once, and what is not delivered nowhere (L1, L4)."""
+    ledger = world.ledger
+    stored: Counter[tuple[str, str]] = Counter()
+    keys = {attempt.key for attempt in ledger.attempts}
+    for each in ledger.stored:
+        key, _ = parts(each.octets)
+        if key not in keys:
+            ledger.wrong("L8", f"a message without our trace field: {each.octets[:80]!r}")
+        stored[key, each.recipient] += 1
+    for attempt in ledger.attempts:
+        least: Counter[str] = Counter()
+        most: Counter[str] = Counter()
+        for name, outcome in zip(attempt.recipients, attempt.outcomes or (), strict=False):
+            least[name] += outcome.verdict.value == "delivered"
+            most[name] += outcome.verdict.value == "delivered" or outcome.ambiguous
+        for name in set(attempt.recipients):
+            copies = stored[attempt.key, name]
+            if copies < least[name]:
+                ledger.wrong("L1", f"{name} in {attempt.key}: delivered, and {copies} are stored")
+            if copies > most[name]:
+                text = f"{copies} copies, and {most[name]} outcomes that explain them"
+                ledger.wrong("L4", f"{name} in {attempt.key}: {text}")
+
+
+@oracle
+def _octets(world: World) -> None:
+    """Check that octets out are octets in, below the trace field (L8)."""
+    messages = {f"m{each.number}": each for each in world.plan.messages}
+    for each in world.ledger.stored:
+        message = messages.get(each.recipient.partition("r")[0])
+        if message is None or each.recipient not in message.recipients:
+            world.ledger.wrong("L5", f"stored for {each.recipient!r}, whom nobody named")
+            continue
+        given = octets(message)
+        if given and not given.endswith(b"\r\n"):
+            given += b"\r\n"
+        if parts(each.octets)[1] != given:
+            world.ledger.wrong("L8", f"the octets for {each.recipient} were changed")
+
+
+@oracle
+def _decided(world: World) -> None:
+    """Compare each outcome with the reply that decided it, by the table (L2, L11, L12)."""
+    for attempt in world.ledger.attempts:
+        for name, outcome in zip(attempt.recipients, attempt.outcomes or (), strict=False):
+            said = world.ledger.deciding(outcome.reply.text)
+            # What a peer said in a violation of the protocol is quoted, and decides nothing.
+            if said is None or _VIOLATION in outcome.reply.text:
+                _check_own(world.ledger, attempt, name, outcome)
+            else:
+                _check_said(world.ledger, attempt, name, outcome, said)
+
+
+def _check_own(ledger: Ledger, attempt: Attempt, name: str, outcome: Outcome) -> None:
+    """Check an outcome for which no peer's reply is shown: it is never for good."""
+    word = verdict_of(outcome)
+    bare = any(each.stage == outcome.command for each in ledger.said.values())
+    if word == "failed" and outcome.reply.enhanced not in _OWN and not bare:
+        ledger.wrong("L2", f"{name} in {attempt.key} failed, and nobody said so: {outcome}")
+    if word == "delivered" and not bare:
+        ledger.wrong("L1", f"{name} in {attempt.key} delivered, and nobody said so: {outcome}")
+    if outcome.ambiguous and outcome.command not in ("end of data", None):
+        ledger.wrong("L4", f"{name} in {attempt.key} is ambiguous at {outcome.command}")
+
+
+def _check_said(ledger: Ledger, attempt: Attempt, name: str, outcome: Outcome, said: Said) -> None:
+    where = f"{name} in {attempt.key}: {said.kind} at {said.stage} (#{said.token})"
+    ledger.covered.add((said.stage, said.kind))
+    stage = said.stage
+    if stage == "body":  # as the client saw it: before or after its last octet had left
+        stage = "end of data" if outcome.command == "end of data" else "DATA"
+    expected = TABLE.get((stage, said.kind))
+    if verdict_of(outcome) != expected and not outcome.ambiguous:
+        ledger.wrong("table", f"{where} is {expected}, not {verdict_of(outcome)}")
+    if outcome.ambiguous and expected != UNKNOWN:
+        ledger.wrong("L4", f"{where} is not ambiguous")
+    if said.recipients and name not in said.recipients and said.kind not in _WHOLE:
+        ledger.wrong("L12", f"{where} was said of {said.recipients}")
+    if said.sender and said.sender != attempt.sender:
+        ledger.wrong("L10", f"{where} was said of a message from {said.sender}")
+    if outcome.command != stage:
+        ledger.wrong("L11", f"{where} is shown as a reply to {outcome.command}")
+
+
+@oracle
+def _told(world: World) -> None:
+    """Check that clients are told what happened (L11)."""
+    attempts: dict[tuple[str, str], list[Any]] = {}
+    for attempt in world.ledger.attempts:
+        for place, name in enumerate(attempt.recipients):
+            outcome = attempt.outcomes[place] if attempt.outcomes else None
+            attempts.setdefault((attempt.sender, name), []).append(outcome)
+    for told in world.ledger.told:
+        outcomes = attempts.get((told.sender, told.recipient), [])
+        delivered = any(o is not None and o.verdict.value == "delivered" for o in outcomes)
+        if told.code // 100 == 2 and not delivered:
+            world.ledger.wrong("L1", f"told {told.code} of {told.recipient}, and {outcomes}")
+        failed = any(o is not None and o.verdict.value == "failed" for o in outcomes)
+        if told.code // 100 == 5 and outcomes and not failed:
+            world.ledger.wrong("L2", f"told {told.code} of {told.recipient}, and {outcomes}")
+        said = world.ledger.deciding(told.text)
+        if said is None and outcomes and told.code in (250, 550):
+            shown = [o for o in outcomes if o and world.ledger.deciding(o.reply.text)]
+            if len(shown) == len(outcomes):
+                world.ledger.wrong("L11", f"the reply for {told.recipient} lost its text")
+
+
+@oracle
+def _left(world: World) -> None:
+    """Check that nothing is left: no timer, connection, port, file (L3, L6)."""
+    left = [str(each) for each in world.reactor.getDelayedCalls() if not _of_models(each.func)]
+    left += [each for each in world.reactor.network.listening() if each.startswith(world.edge)]
+    left += [f"connection {wire.up.name}" for wire in _wires(world) if not _end(world, wire).closed]
+    for each in left:
+        world.ledger.wrong("left", each)
+    if world.files != descriptors():
+        world.ledger.wrong("left", f"{descriptors() - world.files} descriptors")
+
+
+def descriptors() -> int:
+    """Return how many descriptors this process has."""
+    return sum(1 for _ in os.scandir("/proc/self/fd"))
+
+
+@oracle
+def _unexpected(world: World) -> None:
+    """Check that nothing raised but what the plan let raise, and that each outcome was logged."""
+    ledger = world.ledger
+    raised = sum(event.get("log_failure") is not None for event in ledger.events)
+    if raised > ledger.injected["raise"]:
+        texts = [str(event["log_failure"]) for event in ledger.events if event.get("log_failure")]
+        ledger.wrong("unexpected", "; ".join(texts)[:2000])
+    logged = Counter(event["envelope"] for event in ledger.events if "verdict" in event)
+    for attempt in ledger.attempts:
+        if logged[attempt.key] != len(attempt.recipients):
+            ledger.wrong("L2", f"{logged[attempt.key]} events for attempt {attempt.key}")

@@ -1,0 +1,68 @@
+# -*- test-case-name: tests.simulation.test_simulation -*-
+"""What many runs came to, in figures that are what was really run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tests.simulation.run import Result
+from tests.simulation.table import TABLE
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Figures.
+
+    @ivar seeds: runs.
+    @ivar seconds: virtual time.
+    @ivar failed: seeds in which something was wrong.
+    """
+
+    seeds: int = 0
+    seconds: float = 0.0
+    violations: int = 0
+    verdicts: Counter[str] = field(default_factory=Counter)
+    injected: Counter[str] = field(default_factory=Counter)
+    covered: set[tuple[str, str]] = field(default_factory=set)
+    failed: list[tuple[str, int]] = field(default_factory=list)
+
+    def add(self, result: Result) -> None:
+        """Count a run."""
+        self.seeds += 1
+        self.seconds += result.seconds
+        self.violations += len(result.violations)
+        self.verdicts.update(result.verdicts)
+        self.injected.update(result.injected)
+        self.covered |= result.covered
+        if result.violations:
+            self.failed.append((result.plan.scenario, result.plan.seed))
+
+    def merge(self, other: Statistics) -> None:
+        """Count what others counted."""
+        self.seeds += other.seeds
+        self.seconds += other.seconds
+        self.violations += other.violations
+        self.verdicts.update(other.verdicts)
+        self.injected.update(other.injected)
+        self.covered |= other.covered
+        self.failed += other.failed
+
+    def lines(self, elapsed: float) -> Iterator[str]:
+        """Yield the figures as text.
+
+        @param elapsed: seconds of real time.
+        """
+        yield f"seeds: {self.seeds}"
+        yield f"virtual time: {self.seconds / 86400:.1f} days"
+        yield f"outcomes: {_counts(self.verdicts)}"
+        yield f"faults injected: {_counts(self.injected)}"
+        known = self.covered & TABLE.keys()
+        yield f"coverage of (stage, reply): {len(known)} of {len(TABLE)} pairs"
+        yield f"speed: {self.seeds / max(elapsed, 1e-9):.0f} seeds a second"
+        yield f"violations: {self.violations}"
+
+
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counter.items())) or "none"
