@@ -21,6 +21,8 @@ version = release = slimtwist.__version__
 extensions = ["sphinx.ext.intersphinx", "pydoctor.sphinx_ext.build_apidocs"]
 exclude_patterns = ["_build", "newsfragments"]
 nitpicky = True
+# The manual page, by "sphinx-build -b man docs man".
+man_pages = [("twistd-relay", "twistd-relay", "hand mail to its next hop", author, 1)]
 html_theme = "alabaster"
 html_theme_options = {"description": "Mail delivery for Twisted"}
 
