@@ -27,7 +27,9 @@ from slimtwist.interfaces import IQueue, IRelay
 from slimtwist.limits import Limits, Timeouts
 from slimtwist.nameservers import parse_server
 from slimtwist.queue.direct import DirectQueue
+from slimtwist.relay.definitions import Definitions
 from slimtwist.relay.route import RouteRelay
+from slimtwist.relay.shared import part_of
 from slimtwist.resolver import StubResolver
 from slimtwist.runtime import Runtime
 from slimtwist.service import Edge, Listener, RelayService
@@ -75,12 +77,12 @@ def _chosen(choices: Choices, runtime: Runtime) -> Runtime:
     return replace(runtime, limits=limits, timeouts=timeouts)
 
 
-def _pairs(texts: Sequence[str]) -> dict[str, str]:
+def _pairs(texts: Sequence[str], wanted: str = "NAME=VALUE") -> dict[str, str]:
     pairs: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise ValueError(f"{text!r} is not NAME=VALUE")
+            raise ValueError(f"{text!r} is not {wanted}")
         if name in pairs:
             raise ValueError(f"{name!r} is given twice")
         pairs[name] = value
@@ -101,12 +103,16 @@ def _queue(choices: Choices, runtime: Runtime) -> IQueue:
 
 
 def _relay(choices: Choices, runtime: Runtime) -> IRelay:
+    runtime = _defining(choices, runtime)
+    if not choices.route:
+        with _blaming("--relay"):
+            return runtime.relay(choices.relay)
     # Equal descriptions mean one relay, and so one pool.
     built: dict[str, IRelay] = {}
 
     def build(description: str) -> IRelay:
         if description not in built:
-            built[description] = runtime.relay(description)
+            built[description] = part_of(runtime, description)
         return built[description]
 
     with _blaming("--relay"):
@@ -119,7 +125,17 @@ def _relay(choices: Choices, runtime: Runtime) -> IRelay:
                 raise ValueError(f"{domain!r} has a route already")
             routes[domain] = build(description)
             RouteRelay(routes, default, runtime=runtime)  # says what is wrong with the domain
-    return RouteRelay(routes, default, runtime=runtime) if routes else default
+    return RouteRelay(routes, default, runtime=runtime)
+
+
+def _defining(choices: Choices, runtime: Runtime) -> Runtime:
+    """Return a runtime that knows the defined relays; all are right, also those nobody uses."""
+    with _blaming("--define"):
+        definitions = Definitions(runtime, _pairs(choices.define, "NAME=DESCRIPTION"))
+    for name in definitions:
+        with _blaming(f"--define {name}"):
+            _ = definitions[name]
+    return definitions.runtime
 
 
 def _route(text: str) -> tuple[str, str]:

@@ -25,6 +25,7 @@ class Choices:
     @ivar lmtp: endpoints.
     @ivar http: endpoints.
     @ivar route: C{DOMAIN=DESCRIPTION} each.
+    @ivar define: C{NAME=DESCRIPTION} each.
     @ivar queue: C{direct:}.
     @ivar accept: domains.
     @ivar relay_from: networks, or C{unix}; none for this host.
@@ -43,6 +44,7 @@ class Choices:
     lmtp: Sequence[str] = ()
     http: Sequence[str] = ()
     route: Sequence[str] = ()
+    define: Sequence[str] = ()
     queue: str = "direct:"
     accept: Sequence[str] = ()
     relay_from: Sequence[str] = ()

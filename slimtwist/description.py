@@ -8,18 +8,23 @@ On the command line they look like this::
     http://example.com:8025/messages/
 
 A word, then arguments between colons, with or without a name.  A backslash takes the next character
-literally, brackets protect the colons inside them, and a bare URL is one argument.
+literally, brackets protect the colons inside them, and a bare URL is one argument.  Brackets nest,
+so that a description can be an argument of another one::
+
+    fallback:[smtp:[2001:db8::1]:port=587]:[smtp:backup.example.com]
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-_TOKEN: Final = re.compile(r"\\(?P<escaped>.)|(?P<bracketed>\[[^\]]*\])|(?P<char>.)", re.DOTALL)
+_BRACKET: Final = re.compile(r"\\.|(?P<open>\[)|(?P<close>\])", re.DOTALL)
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 _PREFIX: Final = re.compile(r"[a-z][a-z0-9+.-]*\Z")
+_RELAY_NAME: Final = re.compile(r"[a-z][-_.0-9a-z]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +73,50 @@ def _arguments(text: str) -> list[tuple[str | None, str]]:
     name, value = None, ""
     if re.search(r"(?<!\\)(?:\\\\)*\\\Z", text):
         raise ValueError(f"{text!r} ends with a backslash that takes nothing")
-    for token in _TOKEN.finditer(text):
-        char = token["char"]
-        if char == ":":
+    for chunk, literal in _chunks(text):
+        if chunk == ":" and not literal:
             found.append((name, value))
             name, value = None, ""
-        elif char == "=" and name is None and _NAME.match(value):
+        elif chunk == "=" and not literal and name is None and _NAME.match(value):
             name, value = value, ""
         else:
-            value += token["escaped"] or token["bracketed"] or char
+            value += chunk
     return [*found, (name, value)]
+
+
+def _chunks(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield what a text is made of, and of each chunk whether it means nothing but itself."""
+    pairs, at = _bracketed(text), 0
+    while at < len(text):
+        escaped = text[at] == "\\"
+        end = pairs.get(at, at + 1 + escaped)
+        yield text[at + escaped : end], escaped or at in pairs
+        at = end
+
+
+def _bracketed(text: str) -> dict[int, int]:
+    """Return where each pair of brackets begins and ends; one without its other is not among them.
+
+    An escape within a pair is kept for whoever takes apart what the pair holds.
+    """
+    pairs: dict[int, int] = {}
+    opened: list[int] = []
+    for token in _BRACKET.finditer(text):
+        if token["open"]:
+            opened.append(token.start())
+        elif token["close"] and opened:
+            pairs[opened.pop()] = token.end()
+    return pairs
+
+
+def unbracketed(text: str) -> str:
+    """Return a text without the brackets around it, if it has them."""
+    return text[1:-1] if text.startswith("[") and text.endswith("]") else text
+
+
+def is_relay_name(text: str) -> bool:
+    """Tell whether a text can be a name that somebody gives to a relay."""
+    return bool(_RELAY_NAME.match(text))
 
 
 def number(name: str, text: str, *, least: int = 0, most: int = 65535) -> int:

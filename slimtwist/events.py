@@ -32,7 +32,7 @@ def log_attempt(
 ) -> None:
     """Write one event for each recipient of a finished attempt.
 
-    @param relay: names the relay.
+    @param relay: names the relay, where an outcome does not name a part of it.
     @param delay: seconds since the message was received.
     @param client_gone: whether nobody waited for the outcome any more.
     """
@@ -42,7 +42,7 @@ def log_attempt(
             envelope=envelope.id,
             sender=str(envelope.sender),
             recipient=str(recipient.address),
-            relay=relay,
+            relay=outcome.relay or relay,
             client=envelope.client.ip,
             peer=outcome.host,
             tls=outcome.tls,

@@ -41,6 +41,7 @@ class Outcome:
     @ivar ambiguous: the next hop may have taken the message although no success was read.
     @ivar retry_after: seconds that the next hop asks to wait.
     @ivar tls: what protected the connection, if anything did.
+    @ivar relay: names the relay that decided, where several make up one; C{None} elsewhere.
     @raise ValueError: verdict and reply disagree, or a delivered or failed one is ambiguous.
     """
 
@@ -51,6 +52,7 @@ class Outcome:
     ambiguous: bool = False
     retry_after: float | None = None
     tls: str | None = None
+    relay: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse an outcome that says two things."""

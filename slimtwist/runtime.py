@@ -11,14 +11,15 @@ import inspect
 import random
 import re
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IResolver
 from twisted.plugin import getPlugins
 
-from slimtwist.description import parse_description
+from slimtwist.description import Description, is_relay_name, parse_description, unbracketed
 from slimtwist.interfaces import IRelay, IRelayPlugin
 from slimtwist.limits import Limits, Timeouts
 
@@ -50,6 +51,13 @@ def _is_literal(name: str) -> bool:
     return True
 
 
+class Shared(Protocol):
+    """A relay that may have several users; L{slimtwist.relay.shared.SharedRelay} is one."""
+
+    def use(self) -> IRelay:
+        """Return a relay for one more user, who stops it."""
+
+
 @dataclass(frozen=True)
 class Runtime:
     """What is shared by the parts of a running program.
@@ -61,6 +69,7 @@ class Runtime:
     @ivar resolver: asks the domain name system; C{None} for the one of C{/etc/resolv.conf}.
     @ivar limits: how much is taken, where nobody says otherwise.
     @ivar timeouts: how long is waited, where nobody says otherwise.
+    @ivar defined: relays that descriptions may name.
     @raise ValueError: the host name cannot be one.
     """
 
@@ -70,6 +79,7 @@ class Runtime:
     resolver: IResolver | None = None
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
+    defined: Mapping[str, Shared] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check the host name."""
@@ -78,11 +88,15 @@ class Runtime:
     def relay(self, description: str) -> IRelay:
         """Build a relay.
 
-        @param description: such as C{"smtp:smarthost.example.com:port=587"}.
+        @param description: such as C{"smtp:smarthost.example.com:port=587"}, or the name of a
+            relay in C{defined}; brackets may be around it.
+        @return: a relay for one user, who stops it.
         @raise ValueError: there is no such relay, or an argument is wrong.
         """
-        parsed = parse_description(description)
-        plugin = _plugin(parsed.prefix)
+        description = unbracketed(description)
+        if description in self.defined:
+            return self.defined[description].use()
+        plugin, parsed = self._plugin(description)
         try:
             inspect.signature(plugin.parse).bind(self, *parsed.args, **parsed.kwargs)
         except TypeError as error:
@@ -92,12 +106,24 @@ class Runtime:
         except ValueError as error:
             raise ValueError(f"{parsed.prefix}: {error}") from error
 
+    def prefixes(self) -> Mapping[str, IRelayPlugin]:
+        """Return what descriptions may begin with."""
+        return {plugin.prefix: plugin for plugin in getPlugins(IRelayPlugin)}
 
-def _plugin(prefix: str) -> IRelayPlugin:
-    found = {plugin.prefix: plugin for plugin in getPlugins(IRelayPlugin)}
-    if prefix not in found:
-        raise ValueError(f"no relay {prefix!r}; installed are {', '.join(sorted(found))}")
-    return found[prefix]
+    def _plugin(self, description: str) -> tuple[IRelayPlugin, Description]:
+        installed = self.prefixes()
+        if is_relay_name(description) and description not in installed:
+            raise ValueError(self._unknown(description, installed))
+        parsed = parse_description(description)
+        if parsed.prefix not in installed:
+            raise ValueError(self._unknown(parsed.prefix, installed))
+        return installed[parsed.prefix], parsed
+
+    def _unknown(self, name: str, installed: Mapping[str, IRelayPlugin]) -> str:
+        known = f"installed are {', '.join(sorted(installed))}"
+        if self.defined:
+            known += f"; defined are {', '.join(sorted(self.defined))}"
+        return f"no relay {name!r}; {known}"
 
 
 def default_reactor() -> Any:  # noqa: ANN401 - as in Runtime

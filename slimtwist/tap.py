@@ -70,6 +70,7 @@ class Options(usage.Options, AuthOptionMixin):
             "lmtp",
             "http",
             "route",
+            "define",
             "accept",
             "relay-from",
             "tokens",
@@ -94,6 +95,10 @@ class Options(usage.Options, AuthOptionMixin):
     def opt_route(self, route: str) -> None:
         """* DOMAIN=DESCRIPTION: the relay for a domain, or for *.DOMAIN."""
         self["route"].append(route)
+
+    def opt_define(self, definition: str) -> None:
+        """* NAME=DESCRIPTION: name a relay, for --relay, --route and other relays."""
+        self["define"].append(definition)
 
     def opt_accept(self, domain: str) -> None:
         """* Take mail for this domain from anybody; *.DOMAIN for all below it."""
@@ -141,9 +146,9 @@ class Options(usage.Options, AuthOptionMixin):
             raise usage.UsageError(str(error)) from error
 
     def _choices(self) -> Choices:
-        names = ["relay", "smtp", "lmtp", "http", "route", "queue", "accept", "relay-from"]
-        names += ["hostname", "resolver", "tokens", "certificate", "limit", "timeout"]
-        names += ["bare-newline"]
+        names = ["relay", "smtp", "lmtp", "http", "route", "define", "queue", "accept"]
+        names += ["relay-from", "hostname", "resolver", "tokens", "certificate", "limit"]
+        names += ["timeout", "bare-newline"]
         chosen: dict[str, Any] = {name.replace("-", "_"): self[name] for name in names}
         return Choices(**chosen, checkers=self["credCheckers"])
 

@@ -14,6 +14,7 @@ from twisted.internet.protocol import Factory
 
 from tests.edge.http.world import Heard, post, responses
 from tests.edge.world import Visitor
+from tests.events import Events
 from tests.relaying import HELLO, RelayTestCase, mail
 
 
@@ -117,6 +118,27 @@ class ChoiceTests(RelayTestCase):
         self.assertEqual(taken, ["b@a.example", "b@b.a.example"])
         self.assertEqual(len(self.hop.sessions), 1)
 
+    def test_definitions(self) -> None:
+        """A named relay is one, whoever uses it, and the log says which one decided (L11)."""
+        events = Events.of(self)
+        service = self.start(
+            relay="both",
+            define=[
+                "both=fallback:nowhere:host",
+                "host=smtp:smarthost.example",
+                "nowhere=smtp:nowhere.example",
+            ],
+            route=["a.example=host", "b.example=blackhole:"],
+        )
+        for recipient in ("b@a.example", "b@b.example", "b@c.example"):
+            self.assertTrue(self.send(recipient).startswith("250 "))
+        self.assertEqual(
+            [each["relay"] for each in events.attempts], ["host", "blackhole:", "host"]
+        )
+        self.assertEqual((len(self.hop.messages), len(self.hop.sessions)), (2, 1))
+        self.reactor.wait(service.stopService())
+        self.assertEqual(self.reactor.leftovers().connections, ())
+
     def test_hostname(self) -> None:
         """The name is in the greeting, and said to the next hop."""
         self.start(hostname="mail.example.org")
@@ -209,6 +231,12 @@ class WrongTests(RelayTestCase):
             ({"route": ["a b=blackhole:"]}, "--route 'a b=blackhole:': 'a b' is not a domain"),
             ({"route": ["a=x:"]}, "--route 'a=x:': no relay 'x'"),
             ({"route": ["a=blackhole:", "A=smtp:x"]}, "--route 'A=smtp:x': 'a' has a route"),
+            ({"define": ["a"]}, "--define: 'a' is not NAME=DESCRIPTION"),
+            ({"define": ["a=mx:", "a=mx:"]}, "--define: 'a' is given twice"),
+            ({"define": ["smtp=mx:"]}, "--define: 'smtp' is a kind of relay already"),
+            ({"define": ["a=smtp:"]}, "--define a: smtp: the host is missing"),
+            ({"define": ["a=fallback:b", "b=a"]}, "--define a: fallback: 'a' is made of itself: a"),
+            ({"define": ["a=fallback:c"]}, "--define a: fallback: no relay 'c'; installed are"),
             ({"queue": "spool:/x"}, "--queue: there is no queue 'spool:/x'; write direct:"),
             ({"hostname": "a b"}, "--hostname: 'a b' is neither a host name nor"),
             ({"accept": ["*"]}, "--accept '*' is not a domain"),

@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from slimtwist.description import Description, number, parse_description, seconds, switch
+from slimtwist.description import (
+    Description,
+    number,
+    parse_description,
+    seconds,
+    switch,
+    unbracketed,
+)
 
 PROFILE = settings(derandomize=True, database=None, deadline=None, max_examples=300)
 
@@ -54,6 +61,23 @@ class ParseTests(SynchronousTestCase):
                 self.assertRaises(ValueError, parse_description, text)
             else:
                 self.assertEqual(Description("smtp", args, kwargs), parse_description(text))
+
+    def test_nested(self) -> None:
+        """Brackets nest: a description in brackets is one argument, and comes out as it was."""
+        for inner in (
+            "smtp:a:port=25",
+            "smtp:[2001:db8::1]:port=25",
+            "fallback:[smtp:[::1]]:[limit:[mx:]:rate=1/s]",
+            r"pipe:command=a \] b:user=x",
+            r"x:\[a:b",
+        ):
+            found = parse_description(f"fallback:b:[{inner}]:c=[{inner}]")
+            self.assertEqual(found.args, ("b", f"[{inner}]"))
+            self.assertEqual(found.kwargs, {"c": f"[{inner}]"})
+            self.assertEqual(unbracketed(found.args[1]), inner)
+        self.assertEqual(parse_description("x:[[a:b]:c").args, ("[[a:b]", "c"))
+        self.assertEqual(parse_description("x:[a:b]]:c").args, ("[a:b]]", "c"))
+        self.assertEqual(unbracketed("[a"), "[a")
 
     def test_escapes(self) -> None:
         """A backslash takes the next character literally."""

@@ -63,6 +63,7 @@ class OptionTests(SynchronousTestCase):
             *("--smtp", "unix:/a", "--smtp", "unix:/b", "--lmtp", "unix:/c", "--lmtp", "unix:/d"),
             *("--http", "unix:/e", "--http", "unix:/f"),
             *("--route", "a.example=blackhole:", "--route", "b.example=blackhole:"),
+            *("--define", "a=blackhole:", "--define", "b=fallback:a"),
             *("--accept", "a.example", "--accept", "b.example"),
             *("--relay-from", "unix", "--relay-from", "192.0.2.0/24"),
             *("--limit", "message=1000", "--limit", "recipients=2"),
@@ -70,7 +71,7 @@ class OptionTests(SynchronousTestCase):
         )
         options.service.startService()
         self.assertEqual(len(options.service.addresses), 6)
-        for name in ("route", "accept", "relay-from", "limit", "timeout"):
+        for name in ("route", "define", "accept", "relay-from", "limit", "timeout"):
             self.assertEqual(len(options[name]), 2)
 
     def test_default_relay(self) -> None:
