@@ -139,7 +139,8 @@ class Channel(Protocol):
         self.transport.registerProducer(self, True)
         try:
             for block in blocks:
-                if not self._reader.clean:
+                # What broke us is not clean either, and nobody wakes us twice.
+                if not (self.trouble or self._reader.clean):
                     await self._wait(self._timeouts.progress)  # until it has said it, and broken us
                 if self.trouble:
                     break

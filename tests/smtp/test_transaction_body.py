@@ -144,6 +144,15 @@ class EarlyTests(SynchronousTestCase):
         self.assertTrue(played.broken)
         self.assertNotIn(b"\r\n.\r\n", played.talk.reactor.network.wires[0].up.tape)
 
+    def test_garbage(self) -> None:
+        """What is no reply ends the message at once, not when its time is over (PEER-27, L7)."""
+        for block in (9, 70_000):
+            script = [*group(), *READY, Octets(block), Send(b"099 \r\n"), Stall()]
+            played = Played(script, envelope(octets=LONG), *USUAL, whole=False)
+            text = "451 4.5.0 protocol error: no reply code in '099 ' (DATA)"
+            self.assertEqual(played.outcomes, [text])
+            self.assertLess(played.talk.reactor.seconds(), 1)
+
     def test_refusal(self) -> None:
         """A refusal is the outcome, sending ends, whatever the peer does then (PEER-28)."""
         for reply in ("550 5.7.1 spam", "452 4.3.1 no room", "421 4.3.2 closing"):
