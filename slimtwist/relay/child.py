@@ -13,15 +13,15 @@ import grp
 import os
 import pwd
 import resource
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Final
 
 from twisted.internet.interfaces import IProcessProtocol, IReactorProcess
+
+from slimtwist.relay.system import CannotRun, System, system_of
 
 #: Variables that every program has.
 ENVIRONMENT: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
@@ -31,12 +31,6 @@ _SETSID: Final = "/usr/bin/setsid"
 _PRLIMIT: Final = "/usr/bin/prlimit"
 #: Six are the ends of its pipes; some more it needs to find and close what it inherits.
 _DESCRIPTORS: Final = 10
-#: What a file of which Linux makes a process begins with. For others setsid(1) would run a shell.
-_MAGIC: Final = (b"\x7fELF", b"#!")
-
-
-class CannotRun(Exception):
-    """The program cannot be started here, now. The text says why."""
 
 
 @dataclass(frozen=True)
@@ -86,16 +80,17 @@ class Child:
         @param argv: the program, by name or path, and its arguments.
         @raise CannotRun: it is not there, may not be run, or the system has no room for it.
         """
+        system = system_of(reactor)
         environment = {**ENVIRONMENT, **self.environment}
         name = os.fsdecode(argv[0])
-        program = _executable(name, environment["PATH"])
-        uid, gid = self._identity(name)
+        program = system.find(name, environment["PATH"])
+        uid, gid = self._identity(name, system)
         # Where the child cannot go it would fail in a way that looks like the program's own.
-        if not os.access(self.directory, os.X_OK, effective_ids=True):
+        if not system.enterable(self.directory):
             raise CannotRun(f"{name} cannot run in {self.directory}: it is not there, or closed")
         command: list[bytes | str] = [*self._before(), program, *argv[1:]]
         try:
-            _spare_descriptors()
+            system.spare(_DESCRIPTORS)
             with _umask(self.umask):
                 reactor.spawnProcess(
                     protocol, command[0], command, environment, self.directory, uid, gid
@@ -112,16 +107,16 @@ class Child:
         limits = [f"--{name}={value}" for name, value in self.limits.items()]
         return [_SETSID, *([_PRLIMIT, *limits] if limits else [])]
 
-    def _identity(self, name: str) -> tuple[int | None, int | None]:
+    def _identity(self, name: str, system: System) -> tuple[int | None, int | None]:
         """Return the user and the group to change to; C{None} for no change."""
-        ours = {os.getuid(), os.geteuid()}
+        ours = system.users()
         if self._ids is None:
             if 0 in ours and not self.allow_root:
                 raise CannotRun(f"{name} is not run as root: name a user, or set allow_root")
             return None, None
         if 0 in ours:
             return self._ids
-        if ours == {self._ids[0]} and self._ids[1] == os.getegid():
+        if ours == {self._ids[0]} and self._ids[1] == system.group():
             return None, None
         raise CannotRun(f"{name} cannot run as {self.user}: that needs root in reserve (--euid)")
 
@@ -153,34 +148,6 @@ def _check_limits(limits: Mapping[str, int]) -> None:
         _, most = resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}"))
         if value < 0 or (most != resource.RLIM_INFINITY and value > most):
             raise ValueError(f"limit {name}={value} is below 0, or above the daemon's own {most}")
-
-
-def _executable(name: str, path: str) -> str:
-    program = shutil.which(name, path=path)
-    if program is None:
-        raise CannotRun(f"{name} is not there, or not executable")
-    try:
-        with Path(program).open("rb") as file:
-            begin = file.read(4)
-    except OSError:
-        return program  # who runs it need not be able to read it
-    if not begin.startswith(_MAGIC):
-        raise CannotRun(f"{name} is no program: it begins neither as ELF nor with #!")
-    return program
-
-
-def _spare_descriptors() -> None:
-    """Check that there are descriptors for a child: without, it fails like a program that ran.
-
-    @raise OSError: there are too few.
-    """
-    spare: list[int] = []
-    try:
-        while len(spare) < _DESCRIPTORS:
-            spare.append(os.open(os.devnull, os.O_RDONLY))
-    finally:
-        for number in spare:
-            os.close(number)
 
 
 @contextmanager

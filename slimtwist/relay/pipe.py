@@ -22,13 +22,14 @@ from slimtwist.errors import TransientRelayError, fault_outcome
 from slimtwist.interfaces import IRelay
 from slimtwist.latch import Latch
 from slimtwist.outcome import Outcome, Report
-from slimtwist.relay.child import CannotRun, Child
+from slimtwist.relay.child import Child
 from slimtwist.relay.commandline import CommandLine
 from slimtwist.relay.dress import Dress
 from slimtwist.relay.places import Places
 from slimtwist.relay.process import Run
 from slimtwist.relay.program import Job, Program
 from slimtwist.relay.sysexits import exit_statuses
+from slimtwist.relay.system import CannotRun
 from slimtwist.runtime import Runtime, default_runtime
 from slimtwist.together import Cancellable, side_by_side
 

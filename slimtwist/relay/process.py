@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +18,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.interfaces import IDelayedCall, IPullProducer, IReactorTime
 from twisted.internet.main import CONNECTION_DONE
-from twisted.internet.process import reapAllProcesses, unregisterReapProcessHandler
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -28,6 +26,7 @@ from zope.interface import implementer
 from slimtwist.deadline import Deadline
 from slimtwist.relay.group import exists, send_signal
 from slimtwist.relay.output import Output
+from slimtwist.relay.system import system_of
 from slimtwist.relay.unread import Unread
 
 #: Seconds for output that is still in a pipe when the program has ended.
@@ -82,6 +81,7 @@ class Run(ProcessProtocol):
         @param unread: looks for what the program did not read.
         """
         self._clock = clock
+        self._system = system_of(clock)
         # Who writes nothing is never asked again.
         self._blocks: Iterator[bytes] = filter(None, blocks)
         self._unread = unread
@@ -178,15 +178,14 @@ class Run(ProcessProtocol):
 
     def _signal(self, number: signal.Signals) -> None:
         if self.pid is not None:
-            send_signal(self.pid, number, alive=self._reason is None)
+            send_signal(self.pid, number, alive=self._reason is None, system=self._system)
 
     def _look(self) -> None:
         """See that our child is still there: then somebody will tell us of its end."""
         self._next_look = self._clock.callLater(LOOK, self._look)
-        reapAllProcesses()  # the reactor may run without a handler of SIGCHLD
-        if self._reason is None and self.pid is not None and not exists(self.pid):
-            with suppress(RuntimeError):
-                unregisterReapProcessHandler(self.pid, self.transport)
+        self._system.reap()
+        if self._reason is None and self.pid is not None and not exists(self.pid, self._system):
+            self._system.forget(self.pid, self.transport)
             self._reason = Failure(ProcessLookupError("somebody else has waited for it"))
             self._let_go()
 

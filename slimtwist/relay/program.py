@@ -16,6 +16,7 @@ from slimtwist.relay.commandline import CommandLine
 from slimtwist.relay.dress import Dress
 from slimtwist.relay.process import Ending, Run
 from slimtwist.relay.sysexits import outcome
+from slimtwist.relay.system import system_of
 from slimtwist.relay.template import UnfitValue
 from slimtwist.relay.unread import Unread
 from slimtwist.reply import Reply
@@ -90,7 +91,7 @@ class Program:
         """Return a run for some recipients of a message, to be given to L{Child.spawn}."""
         recipient = envelope.recipients[job.positions[0]] if self.per_recipient else None
         blocks = self.dress.blocks(envelope, recipient, reactor.seconds())
-        unread = Unread(wanted=self.require_full_read)
+        unread = Unread(wanted=self.require_full_read, system=system_of(reactor))
         return Run(reactor, blocks, self.timeout, unread)
 
     def refused(self, reply: Reply) -> Outcome:

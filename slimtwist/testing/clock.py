@@ -6,7 +6,8 @@ system need. Time moves to each call's own moment before that call runs, so that
 schedules another gets the right one in the right order. Calls due at one moment run in the order in
 which they were scheduled. And the calls are a heap, so that ten thousand deadlines cost little.
 
-Who decides when time passes is the caller: L{slimtwist.testing.MemoryReactor} does.
+Who decides when time passes is the caller: L{slimtwist.testing.MemoryReactor}, or a test that calls
+L{VirtualClock.advance}.
 """
 
 from __future__ import annotations
@@ -62,18 +63,29 @@ class VirtualClock:
         self._push(call)
         return call
 
-    def at(self, moment: float, call: Callable[..., object], *args: object) -> None:
+    def at(self, moment: float, call: Callable[..., object], *args: object) -> DelayedCall:
         """Schedule what the network does at C{moment}; it is nobody's timer and not listed."""
         due = max(moment, self._now)
         hidden = DelayedCall(due, call, args, {}, self._forget, self._push, self.seconds)
         self._hidden.add(hidden)
         self._push(hidden)
+        return hidden
 
     def getDelayedCalls(self) -> list[DelayedCall]:
         """Return the pending calls of those who use the clock, the soonest first."""
         entries = sorted((call.getTime(), serial, call) for _, serial, call in self._heap)
         calls = dict.fromkeys(call for _, _, call in entries if _pending(call))
         return [call for call in calls if call not in self._hidden]
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and make each call at its moment. For tests that need nothing but time."""
+        end = self._now + seconds
+        while (moment := self.next_moment()) is not None and moment <= end:
+            self.move_to(moment)
+            call = self.pop()
+            if call is not None:
+                call.func(*call.args, **call.kw)
+        self.move_to(end)
 
     def next_moment(self) -> float | None:
         """Return when the next call is due, or C{None} if there is none."""

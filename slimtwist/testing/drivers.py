@@ -63,10 +63,10 @@ class MemoryDriver:
         return False
 
     def residue(self) -> list[str]:
-        """Return timers, connections and producers; what arrives without delay may do so first."""
+        """Return what is left but for ports; what arrives without delay may do so first."""
         self._reactor.flush()
         left = self._reactor.leftovers()
-        return [*left.timers, *left.connections, *left.producers]
+        return [*left.timers, *left.connections, *left.producers, *left.programs]
 
 
 class ReactorDriver:

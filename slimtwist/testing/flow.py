@@ -47,7 +47,7 @@ class Loop(Protocol):
     def seconds(self) -> float:
         """Return the virtual time."""
 
-    def at(self, moment: float, call: Callable[..., object], *args: object) -> None:
+    def at(self, moment: float, call: Callable[..., object], *args: object) -> object:
         """Call C{call} at C{moment}."""
 
 

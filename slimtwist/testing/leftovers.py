@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.testing.test_leftovers -*-
-"""What a program has left behind: timers, connections, ports, producers."""
+"""What a program has left behind: timers, connections, ports, producers, programs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ class Leftovers:
     @ivar connections: the open connections, and those being made.
     @ivar ports: where somebody listens.
     @ivar producers: the producers that are registered with a transport.
+    @ivar programs: the processes that run, or that nobody has waited for, and open pipes to them.
     """
 
     timers: tuple[str, ...]
     connections: tuple[str, ...]
     ports: tuple[str, ...]
     producers: tuple[str, ...]
+    programs: tuple[str, ...]
 
     @classmethod
     def of(cls, reactor: MemoryReactor) -> Leftovers:
@@ -36,10 +38,11 @@ class Leftovers:
             connections=(*connecting, *wires),
             ports=tuple(network.listening()),
             producers=tuple(repr(producer) for producer in reactor.producers()),
+            programs=tuple(reactor.system.leftovers()),
         )
 
     def __bool__(self) -> bool:
-        return bool(self.timers or self.connections or self.ports or self.producers)
+        return any((self.timers, self.connections, self.ports, self.producers, self.programs))
 
     def __str__(self) -> str:
         found = [
@@ -49,6 +52,7 @@ class Leftovers:
                 ("connections", self.connections),
                 ("ports", self.ports),
                 ("producers", self.producers),
+                ("programs", self.programs),
             ]
             if texts
         ]

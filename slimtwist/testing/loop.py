@@ -184,9 +184,9 @@ class EventLoop(ReactorBase):
         """Schedule a call. See C{twisted.internet.interfaces.IReactorTime}."""
         return self.clock.callLater(delay, callable, *args, **kw)
 
-    def at(self, moment: float, call: Callable[..., object], *args: object) -> None:
-        """Schedule what the network does."""
-        self.clock.at(moment, call, *args)
+    def at(self, moment: float, call: Callable[..., object], *args: object) -> DelayedCall:
+        """Schedule what the network or a process does."""
+        return self.clock.at(moment, call, *args)
 
     def getDelayedCalls(self) -> list[DelayedCall]:
         """Return the pending timed calls."""

@@ -54,6 +54,20 @@ class Stage(Protocol):
         """Play no step any more, and mind nothing that comes."""
 
 
+class Sleeper(Protocol):
+    """Whoever can do nothing for a while: a connection, or a program."""
+
+    def sleep(self, seconds: float) -> None:
+        """Play no step for so long."""
+
+
+class Rester(Protocol):
+    """Whoever can do nothing for ever."""
+
+    def rest(self) -> None:
+        """Play no step any more."""
+
+
 class Step(Protocol):
     """One thing that a peer does, or waits for."""
 
@@ -144,7 +158,7 @@ class Wait:
 
     seconds: float
 
-    def play(self, stage: Stage) -> bool:
+    def play(self, stage: Sleeper) -> bool:
         """Begin to wait."""
         stage.sleep(self.seconds)
         return True
@@ -209,7 +223,7 @@ class HalfClose:
 class Stall:
     """Read on and on, and do nothing more."""
 
-    def play(self, stage: Stage) -> bool:
+    def play(self, stage: Rester) -> bool:
         """Rest."""
         stage.rest()
         return True
@@ -240,7 +254,7 @@ class Call:
 
     function: Callable[[], object]
 
-    def play(self, stage: Stage) -> bool:
+    def play(self, stage: object) -> bool:
         """Call it."""
         self.function()
         return True

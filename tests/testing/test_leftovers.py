@@ -6,9 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.endpoints import clientFromString, connectProtocol
+from twisted.internet.protocol import ProcessProtocol
 from twisted.trial.unittest import SynchronousTestCase
 
-from slimtwist.testing import MemoryReactor
+from slimtwist.testing import FakeProgram, Fork, MemoryReactor, Read, Wait
 from tests.testing.worlds import Push, Recorder, Servers
 
 
@@ -85,3 +86,23 @@ class LeftoverTests(SynchronousTestCase):
         self.assertIn("producers: ", str(self.reactor.leftovers()))
         client.transport.unregisterProducer()
         self.assertEqual(self.reactor.leftovers().producers, ())
+
+    def test_programs(self) -> None:
+        """A program is left until it has ended, all pipes are closed, and it was waited for."""
+        self.reactor.programs["/bin/program"] = FakeProgram(Read(), Fork(Wait(5)))
+        protocol: Any = ProcessProtocol()
+        self.reactor.spawnProcess(protocol, "/bin/program", ["program", "x"])
+        producer = Push()
+        protocol.transport.registerProducer(producer, True)
+        self.reactor.flush()
+        left = self.reactor.leftovers()
+        self.assertEqual(
+            (("1001 program x", "pipes to 1001"), 1), (left.programs, len(left.producers))
+        )
+        self.assertIn("programs: 1001 program x, pipes to 1001", str(left))
+        protocol.transport.unregisterProducer()
+        protocol.transport.closeStdin()
+        self.reactor.advance(1)
+        self.assertEqual(("1002 program x", "pipes to 1001"), self.reactor.leftovers().programs)
+        self.reactor.advance(9)
+        self.assertFalse(self.reactor.leftovers())

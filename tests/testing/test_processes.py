@@ -1,0 +1,633 @@
+# -*- test-case-name: tests.testing.test_processes -*-
+"""Programs in memory behave as real ones do: each test runs with both.
+
+A test has a script for the shell, and the steps of a made-up program that do the same.
+"""
+
+# ruff: noqa: ASYNC240 - a file in a test
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.interfaces import (
+    IProcessTransport,
+    IPullProducer,
+    IReactorFDSet,
+    IReactorProcess,
+)
+from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from slimtwist.relay.system import CannotRun, System, system_of
+from slimtwist.testing import MemoryReactor
+from slimtwist.testing.programs import (
+    Die,
+    Exit,
+    FakeProgram,
+    Fork,
+    Play,
+    Print,
+    Read,
+    Shut,
+    Trap,
+)
+from slimtwist.testing.steps import Stall, Wait
+from tests.testing.worlds import InMemory, OnLoopback, Push, World, scenario
+
+SHELL = "/bin/sh"
+PATH = "/usr/bin:/bin"
+
+
+class Watcher(ProcessProtocol):
+    """Notes what it is told of a process."""
+
+    transport: Any
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.octets = {1: b"", 2: b"", 3: b""}
+        self.pids: list[int | None] = []
+        self.reasons: list[Any] = []
+        self.ended: Deferred[None] = Deferred()
+        self.raising = ""
+        self.pid = 0
+
+    def connectionMade(self) -> None:
+        """Note it."""
+        self.pid = self.transport.pid
+        self.note("made")
+
+    def note(self, event: str) -> None:
+        """Note an event, and the number of the process at the time."""
+        self.events.append(event)
+        self.pids.append(self.transport.pid)
+        if event == self.raising:
+            raise ZeroDivisionError
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N803
+        """Note octets."""
+        self.octets[childFD] += data
+        if self.raising == "data":
+            raise ZeroDivisionError
+
+    def childConnectionLost(self, childFD: int) -> None:  # noqa: N803
+        """Note the end of a pipe."""
+        self.note(f"lost {childFD}")
+
+    def processExited(self, reason: Failure) -> None:
+        """Note how it ended."""
+        self.reasons.append(reason.value)
+        self.note("exited")
+
+    def processEnded(self, reason: Failure) -> None:
+        """Note that this is all."""
+        self.reasons.append(reason.value)
+        self.events.append("ended")
+        self.ended.callback(None)
+
+
+@implementer(IPullProducer)
+class Blocks:
+    """Writes blocks to a program as they are asked for."""
+
+    def __init__(self, transport: Any, count: int) -> None:  # noqa: ANN401 - a process
+        self._transport = transport
+        self.left = count
+        self.asked = 0
+        self.stopped = 0
+        transport.registerProducer(self, False)
+
+    def resumeProducing(self) -> None:
+        """Write the next one, or end."""
+        self.asked += 1
+        if self.left:
+            self.left -= 1
+            self._transport.write(b"x" * 65536)
+        else:
+            self._transport.unregisterProducer()
+            self._transport.closeStdin()
+
+    def stopProducing(self) -> None:
+        """Note it."""
+        self.stopped += 1
+
+
+class Programs(World):
+    """Starts programs."""
+
+    def spawn(self, watcher: Watcher, script: str, plays: tuple[Play, ...], **options: Any) -> None:  # noqa: ANN401
+        """Start a program: the script, or what does the same."""
+        raise AssertionError(script)
+
+    def start(self, script: str, *plays: Play, **options: Any) -> Watcher:  # noqa: ANN401
+        """Start a program with a new watcher."""
+        watcher = Watcher()
+        self.spawn(watcher, script, plays, **options)
+        return watcher
+
+    async def noted(self, watcher: Watcher, event: str) -> None:
+        """Wait until a watcher was told something."""
+        await self.until(lambda: event in watcher.events)
+
+    async def printed(self, watcher: Watcher, text: bytes = b"ready\n") -> None:
+        """Wait until a program has printed something."""
+        await self.until(lambda: text in watcher.octets[1])
+
+
+class InMemoryPrograms(InMemory, Programs):
+    """On a reactor in memory."""
+
+    reactor: MemoryReactor
+
+    def spawn(self, watcher: Watcher, script: str, plays: tuple[Play, ...], **options: Any) -> None:  # noqa: ANN401
+        """Make a program up, and start it."""
+        self.reactor.programs[SHELL] = FakeProgram(*plays)
+        _spawn(self.reactor, watcher, script, options)
+
+
+class RealPrograms(OnLoopback, Programs):
+    """On the real one."""
+
+    def spawn(self, watcher: Watcher, script: str, plays: tuple[Play, ...], **options: Any) -> None:  # noqa: ANN401
+        """Start a script."""
+        _spawn(self.reactor, watcher, script, options)
+
+
+def _spawn(reactor: Any, watcher: Watcher, script: str, options: Mapping[str, Any]) -> None:  # noqa: ANN401
+    programs = [*options.get("wrappers", ()), SHELL]
+    more = {key: value for key, value in options.items() if key != "wrappers"}
+    args = [*programs, "-c", script, "sh", "one"]
+    reactor.spawnProcess(watcher, args[0], args, **{"env": {"PATH": PATH, "A": "b c"}, **more})
+
+
+class ProcessTests(Programs):
+    """What a protocol sees of a process."""
+
+    assertEqual: Any
+    assertIn: Any
+    assertLess: Any
+    assertTrue: Any
+    assertRaises: Any
+    assertIsInstance: Any
+
+    def assert_over(self, watcher: Watcher, code: int | None, number: int | None = None) -> None:
+        """Check what holds at every end: all pipes, then the end, with one reason."""
+        events = watcher.events
+        self.assertEqual("made", events[0])
+        self.assertEqual("ended", events[-1])
+        self.assertEqual(
+            ["ended", "exited", "lost 0", "lost 1", "lost 2", "made"], sorted(events), events
+        )
+        for reason in watcher.reasons:
+            if code == 0:
+                self.assertEqual((ProcessDone, 0), (type(reason), reason.exitCode))
+            else:
+                self.assertIsInstance(reason, ProcessTerminated)
+            wanted = number if code is None else code << 8
+            self.assertEqual(
+                (code, number, wanted), (reason.exitCode, reason.signal, reason.status)
+            )
+        self.assertEqual(2, len(watcher.reasons))
+        exited = events.index("exited")
+        self.assertEqual({int}, {type(pid) for pid in watcher.pids[:exited]})
+        self.assertEqual({None}, {*watcher.pids[exited:]})
+
+    @scenario
+    async def test_interfaces(self) -> None:
+        """The reactor and the transport provide what they say."""
+        verifyObject(IReactorProcess, self.reactor)
+        verifyObject(IReactorFDSet, self.reactor)
+        watcher = self.start("exit 0", Exit())
+        self.assertTrue(IProcessTransport.providedBy(watcher.transport))
+        await watcher.ended
+
+    @scenario
+    async def test_done(self) -> None:
+        """A program that reads all and succeeds; what it prints is told apart by descriptor."""
+        watcher = self.start(
+            "cat; echo mind >&2",
+            Read(), lambda run: [Print(bytes(run.octets))], Print("mind\n", 2),
+        )  # fmt: skip
+        watcher.transport.write(b"one ")
+        watcher.transport.writeToChild(0, b"two")
+        watcher.transport.closeStdin()
+        await watcher.ended
+        self.assertEqual((b"one two", b"mind\n"), (watcher.octets[1], watcher.octets[2]))
+        self.assert_over(watcher, 0)
+
+    @scenario
+    async def test_status(self) -> None:
+        """A program that fails."""
+        for status in (1, 75, 255):
+            watcher = self.start(f"exit {status}", Exit(status))
+            await watcher.ended
+            self.assert_over(watcher, status)
+
+    @scenario
+    async def test_killed(self) -> None:
+        """A program that dies by a signal of its own."""
+        for number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM):
+            watcher = self.start(f"kill -{int(number)} $$; sleep 9", Die(number), Wait(9))
+            await watcher.ended
+            self.assert_over(watcher, None, number)
+
+    @scenario
+    async def test_surroundings(self) -> None:
+        """It has its environment and nothing else, its folder and its arguments."""
+        watcher = self.start(
+            'echo "$A/$HOME/$1"; pwd',
+            lambda run: [Print(f"{run.surroundings.environment['A']}/"),
+                         Print(f"{run.surroundings.environment.get('HOME', '')}/{run.argv[-1]}\n"),
+                         Print(f"{run.surroundings.directory}\n")],
+            path="/",
+        )  # fmt: skip
+        await watcher.ended
+        self.assertEqual(b"b c//one\n/\n", watcher.octets[1])
+
+    @scenario
+    async def test_descriptors(self) -> None:
+        """It may have other descriptors than the usual ones."""
+        watcher = self.start("echo x >&3", Print("x\n", 3), childFDs={3: "r"})
+        watcher.transport.write(b"lost")
+        watcher.transport.closeStdin()
+        await watcher.ended
+        self.assertEqual(b"x\n", watcher.octets[3])
+        self.assertEqual(["made", "ended"], [watcher.events[0], watcher.events[-1]])
+        self.assertEqual(["exited", "lost 3"], sorted(watcher.events[1:-1]))
+
+    @scenario
+    async def test_input_closed(self) -> None:
+        """A program that closes its input is still there; a producer is stopped."""
+        watcher = self.start(
+            "echo ready; exec <&-; sleep 0.5; echo later",
+            Print("ready\n"), Shut(0), Wait(0.5), Print("later\n"),
+        )  # fmt: skip
+        blocks = Blocks(watcher.transport, 100)
+        await self.noted(watcher, "lost 0")
+        self.assertEqual(["made", "lost 0"], watcher.events)
+        self.assertEqual(1, blocks.stopped)
+        await watcher.ended
+        self.assertEqual(b"ready\nlater\n", watcher.octets[1])
+        self.assert_over(watcher, 0)
+
+    @scenario
+    async def test_input_closed_idle(self) -> None:
+        """That the input is closed is seen also when nothing is written."""
+        watcher = self.start("exec <&-; sleep 0.5", Shut(0), Wait(0.5))
+        await self.noted(watcher, "lost 0")
+        self.assertEqual(["made", "lost 0"], watcher.events)
+        await watcher.ended
+
+    @scenario
+    async def test_back_pressure(self) -> None:
+        """Who reads nothing is given what a pipe holds, and no more; all when he reads."""
+        watcher = self.start(
+            "echo ready; sleep 0.5; wc -c",
+            Print("ready\n"), Wait(0.5), Read(), lambda run: [Print(f"{len(run.octets)}\n")],
+        )  # fmt: skip
+        blocks = Blocks(watcher.transport, 20)
+        await self.printed(watcher)
+        await self.a_while()
+        self.assertEqual(2, blocks.asked)
+        await watcher.ended
+        self.assertEqual((21, 0), (blocks.asked, blocks.stopped))
+        self.assertEqual(f"ready\n{20 * 65536}\n".encode(), watcher.octets[1].replace(b" ", b""))
+        self.assert_over(watcher, 0)
+
+    @scenario
+    async def test_push(self) -> None:
+        """A streaming producer is paused while nothing is read, and then resumed."""
+        watcher = self.start("echo ready; read x; sleep 0.3; wc -c",
+                             Print("ready\n"), Read(4096), Wait(0.3), Read(),
+                             lambda run: [Print(f"{len(run.octets) - 4096}")])  # fmt: skip
+        await self.printed(watcher)
+        events: list[str] = []
+        watcher.transport.registerProducer(Push(events), True)
+        watcher.transport.write(b"x" * 4095 + b"\n" + b"y" * 200_000)
+        await self.until(lambda: "pause" in events)
+        await self.until(lambda: "resume" in events)
+        self.assertEqual(["pause", "resume"], events)
+        watcher.transport.unregisterProducer()
+        watcher.transport.closeStdin()
+        await watcher.ended
+        self.assertTrue(watcher.octets[1].strip().endswith(b"200000"), watcher.octets)
+
+    @scenario
+    async def test_reads_nothing(self) -> None:
+        """A program that ends without reading stops the producer, and ends as it says."""
+        watcher = self.start("exit 3", Exit(3))
+        blocks = Blocks(watcher.transport, 100)
+        await watcher.ended
+        self.assertEqual(1, blocks.stopped)
+        self.assertLess(blocks.asked, 4)
+        self.assert_over(watcher, 3)
+
+    @scenario
+    async def test_prints_much(self) -> None:
+        """Output of any size arrives, before the end; who pauses gets none meanwhile."""
+        watcher = self.start(
+            "echo ready; sleep 0.1; head -c 300000 /dev/zero",
+            Print("ready\n"), Wait(0.1), Print(bytes(300_000)),
+        )  # fmt: skip
+        await self.printed(watcher)
+        watcher.transport.pauseProducing()
+        await deferLater(self.reactor, 0.4)
+        self.assertEqual(b"ready\n", watcher.octets[1])
+        self.assertEqual(["made"], watcher.events)
+        watcher.transport.resumeProducing()
+        await watcher.ended
+        self.assertEqual(300_006, len(watcher.octets[1]))
+        self.assert_over(watcher, 0)
+
+    @scenario
+    async def test_output_unwanted(self) -> None:
+        """A program that prints to nobody dies of it; one that ignores that goes on."""
+        for trap, plays, number in (
+            ("", (), signal.SIGPIPE),
+            ("trap '' PIPE;", (Trap(signal.SIGPIPE),), None),
+        ):
+            watcher = self.start(
+                f"{trap} cat; echo x 2>/dev/null; exit 4",
+                *plays, Read(), Print("x\n"), Exit(4),
+            )  # fmt: skip
+            watcher.transport.closeStdout()
+            await self.noted(watcher, "lost 1")
+            watcher.transport.closeStdin()
+            await watcher.ended
+            self.assert_over(watcher, None if number else 4, number)
+
+    @scenario
+    async def test_signal(self) -> None:
+        """A signal by name or number ends a program."""
+        for given, number in (("TERM", 15), ("KILL", 9), ("INT", 2), (signal.SIGHUP, 1)):
+            watcher = self.start("echo ready; exec sleep 60", Print("ready\n"), Wait(60))
+            await self.printed(watcher)
+            watcher.transport.signalProcess(given)
+            await watcher.ended
+            self.assert_over(watcher, None, number)
+            self.assertRaises(ProcessExitedAlready, watcher.transport.signalProcess, "TERM")
+
+    @scenario
+    async def test_trap(self) -> None:
+        """A program may end in its own way, or not at all until it is killed."""
+        watcher = self.start(
+            "trap 'echo bye; exit 7' TERM; echo ready; cat",
+            Trap(signal.SIGTERM, Print("bye\n"), Exit(7)), Print("ready\n"), Read(),
+        )  # fmt: skip
+        await self.printed(watcher)
+        watcher.transport.signalProcess("TERM")
+        watcher.transport.closeStdin()
+        await watcher.ended
+        self.assertEqual(b"ready\nbye\n", watcher.octets[1])
+        self.assert_over(watcher, 7)
+        watcher = self.start("trap '' TERM; echo ready; while :; do sleep 0.05; done",
+                             Trap(signal.SIGTERM), Print("ready\n"), Stall())  # fmt: skip
+        await self.printed(watcher)
+        watcher.transport.signalProcess("TERM")
+        await self.a_while()
+        self.assertEqual(["made"], watcher.events)
+        watcher.transport.signalProcess("KILL")
+        await watcher.ended
+        self.assert_over(watcher, None, signal.SIGKILL)
+
+    @scenario
+    async def test_stopped(self) -> None:
+        """A stopped program does nothing until it may go on, or is killed."""
+        watcher = self.start("echo ready; exec cat", Print("ready\n"), Read(1), Print("x"), Read())
+        await self.printed(watcher)
+        watcher.transport.signalProcess("STOP")
+        watcher.transport.write(b"x")
+        await self.a_while()
+        self.assertEqual(b"ready\n", watcher.octets[1])
+        watcher.transport.signalProcess(signal.SIGCONT)
+        await self.printed(watcher, b"x")
+        watcher.transport.signalProcess("STOP")
+        watcher.transport.signalProcess("KILL")
+        await watcher.ended
+        self.assert_over(watcher, None, signal.SIGKILL)
+
+    @scenario
+    async def test_grandchild(self) -> None:
+        """A grandchild that has the pipes keeps the end from being told, but not the exit."""
+        watcher = self.start(
+            "exec 3<&0; (sleep 0.7; echo later) <&3 & exit 5",
+            Fork(Wait(0.7), Print("later\n")),
+            Exit(5),
+        )
+        await self.noted(watcher, "exited")
+        self.assertEqual(["made", "exited"], watcher.events)
+        self.assertRaises(ProcessExitedAlready, watcher.transport.signalProcess, "TERM")
+        await watcher.ended
+        self.assertEqual(b"later\n", watcher.octets[1])
+        self.assert_over(watcher, 5)
+
+    @scenario
+    async def test_let_go(self) -> None:
+        """Who closes all pipes is told the end at once, whoever else has them."""
+        watcher = self.start("exec 3<&0; sleep 0.5 <&3 & exit 5", Fork(Wait(0.5)), Exit(5))
+        await self.noted(watcher, "exited")
+        watcher.transport.loseConnection()
+        await self.until(lambda: watcher.ended.called)
+        self.assert_over(watcher, 5)
+        await deferLater(self.reactor, 0.5)
+
+    @scenario
+    async def test_raising(self) -> None:
+        """An error of the protocol is logged, and changes nothing; for output, it ends that."""
+        for raising in ("made", "lost 1", "exited", "data"):
+            watcher = Watcher()
+            watcher.raising = raising
+            self.spawn(watcher, "echo x; exit 0", (Print("x\n"),))
+            await watcher.ended
+            self.assert_over(watcher, 0)
+            self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)), raising)
+
+    @scenario
+    async def test_not_there(self) -> None:
+        """A program that is not there, or not executable, cannot be started."""
+        await self.start("exit 0", Exit()).ended  # the reactor has all of its own now
+        known = len(_open(self.reactor))
+        for path, error in (("/no/such", errno.ENOENT), ("/etc/passwd", errno.EACCES)):
+            if isinstance(self.reactor, MemoryReactor):
+                self.reactor.programs["/etc/passwd"] = FakeProgram(executable=False)
+            raised = self.assertRaises(OSError, self.reactor.spawnProcess, Watcher(), path, [path])
+            self.assertEqual(error, raised.errno)
+            # In another folder it is forked first, and then there is nobody to raise anything.
+            watcher = Watcher()
+            self.reactor.spawnProcess(watcher, path, [path], path="/")
+            await watcher.ended
+            self.assertTrue(watcher.octets[2].startswith(f"Upon execvpe {path} ['".encode()))
+            self.assertIn(os.strerror(error).encode(), watcher.octets[2])
+            self.assert_over(watcher, 1)
+        self.assertEqual(known, len(_open(self.reactor)))
+
+    @scenario
+    async def test_wrapped(self) -> None:
+        """A program that setsid or prlimit cannot become ends as they say."""
+        for wrapper in ("setsid", "prlimit"):
+            for path, error, status in (
+                ("/no/such", errno.ENOENT, 127),
+                ("/etc/passwd", errno.EACCES, 126),
+            ):
+                if isinstance(self.reactor, MemoryReactor):
+                    self.reactor.programs["/etc/passwd"] = FakeProgram(executable=False)
+                watcher = Watcher()
+                args = [f"/usr/bin/{wrapper}", path]
+                self.reactor.spawnProcess(watcher, args[0], args, path="/")
+                await watcher.ended
+                self.assertEqual(
+                    f"{wrapper}: failed to execute {path}: {os.strerror(error)}\n",
+                    watcher.octets[2].decode(),
+                )
+                self.assert_over(watcher, status)
+
+    # What is asked past the reactor.
+
+    @property
+    def system(self) -> System:
+        """The system."""
+        return system_of(self.reactor)
+
+    @scenario
+    async def test_group(self) -> None:
+        """A signal to a group reaches a grandchild too, also when the leader has ended."""
+        for leader in ("exit 3", "exec sleep 60"):
+            watcher = self.start(
+                f"sleep 60 & echo ready; {leader}",
+                Fork(Wait(60)), Print("ready\n"), Exit(3) if "exit" in leader else Wait(60),
+                wrappers=["/usr/bin/setsid"],
+            )  # fmt: skip
+            pid = watcher.pid
+            await self.printed(watcher)
+            if "exit" in leader:
+                await self.noted(watcher, "exited")
+            self.system.killpg(pid, signal.SIGKILL)
+            await watcher.ended  # so nobody has its pipes
+            self.assert_over(watcher, *((3,) if "exit" in leader else (None, 9)))
+            await self.until(partial(self.gone, pid))
+
+    def gone(self, pid: int) -> bool:
+        """Tell whether there is neither a process nor a group of a number."""
+        for call in (self.system.kill, self.system.killpg):
+            try:
+                call(pid, 0)
+            except ProcessLookupError:
+                continue
+            return False
+        return True
+
+    @scenario
+    async def test_no_group(self) -> None:
+        """A program that was not put into a group of its own has none."""
+        watcher = self.start("echo ready; exec sleep 60", Print("ready\n"), Wait(60))
+        await self.printed(watcher)
+        pid = watcher.transport.pid
+        self.system.kill(pid, 0)
+        self.assertRaises(ProcessLookupError, self.system.killpg, pid, signal.SIGKILL)
+        self.system.kill(pid, signal.SIGKILL)
+        await watcher.ended
+        self.assertTrue(self.gone(pid))
+
+    @scenario
+    async def test_left_the_group(self) -> None:
+        """Who leaves the group survives what ends it."""
+        watcher = self.start(
+            "setsid sh -c 'echo ready; sleep 0.5; echo later' & exec sleep 60",
+            Fork(Print("ready\n"), Wait(0.5), Print("later\n"), session=True), Wait(60),
+            wrappers=["/usr/bin/setsid"],
+        )  # fmt: skip
+        await self.printed(watcher)
+        self.system.killpg(watcher.transport.pid, signal.SIGKILL)
+        await watcher.ended
+        self.assertEqual(b"ready\nlater\n", watcher.octets[1])
+
+    @scenario
+    async def test_limits(self) -> None:
+        """The program prlimit sets limits, and then becomes the program."""
+        watcher = self.start(
+            "ulimit -t", lambda run: [Print(run.limits[0].partition("=")[2] + "\n")],
+            wrappers=["/usr/bin/setsid", "/usr/bin/prlimit", "--cpu=7", "--core=0"],
+        )  # fmt: skip
+        await watcher.ended
+        self.assertEqual(b"7\n", watcher.octets[1])
+
+    @scenario
+    async def test_unread(self) -> None:
+        """What is left in a pipe can be seen; its end is then not seen by who writes."""
+        watcher = self.start("echo ready; head -c 4 >/dev/null; exec sleep 0.2",
+                             Print("ready\n"), Read(4), Wait(0.2))  # fmt: skip
+        number = self.system.reopen(watcher.transport.pipes[0].fileno())
+        watcher.transport.write(b"x" * 10)
+        await self.noted(watcher, "exited")
+        await self.a_while()
+        self.assertTrue("lost 0" not in watcher.events)
+        self.assertEqual(6, self.system.unread(number))
+        self.system.close(number)
+        await watcher.ended
+        self.assert_over(watcher, 0)
+
+    @scenario
+    async def test_find(self) -> None:
+        """Programs are found by path, or by name in a path; others cannot be run."""
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        for name, mode in (("good", 0o755), ("bad", 0o644)):
+            (folder / name).write_text("#!/bin/sh\n")
+            (folder / name).chmod(mode)
+            if isinstance(self.reactor, MemoryReactor):
+                program = FakeProgram(executable=mode == 0o755)
+                self.reactor.programs[name] = self.reactor.programs[f"{folder}/{name}"] = program
+        self.assertEqual(f"{folder}/good", self.system.find("good", f"{folder}:/bin"))
+        self.assertEqual(f"{folder}/good", self.system.find(f"{folder}/good", "/bin"))
+        for name in ("bad", "missing", f"{folder}/bad", f"{folder}/missing"):
+            error = self.assertRaises(CannotRun, self.system.find, name, str(folder))
+            self.assertEqual(f"{name} is not there, or not executable", str(error))
+
+    @scenario
+    async def test_enterable(self) -> None:
+        """A folder can be entered, or not."""
+        if isinstance(self.reactor, MemoryReactor):
+            self.reactor.system.closed.add("/no/such")
+        self.assertEqual(
+            (True, False), (self.system.enterable("/"), self.system.enterable("/no/such"))
+        )
+
+    @scenario
+    async def test_reap(self) -> None:
+        """Looking for children that have ended tells of them, once."""
+        watcher = self.start("exit 0", Exit())
+        for _ in range(1000):
+            self.system.reap()
+            if "exited" in watcher.events:
+                break
+            await deferLater(self.reactor, 0.005)
+        await watcher.ended
+        self.system.reap()
+        self.assert_over(watcher, 0)
+
+
+def _open(reactor: Any) -> Mapping[int, object] | list[str]:  # noqa: ANN401
+    if isinstance(reactor, MemoryReactor):
+        return {**reactor.network.sockets}
+    return [*map(str, Path("/proc/self/fd").iterdir())]
+
+
+class InMemoryProcessTests(InMemoryPrograms, ProcessTests, SynchronousTestCase):
+    """Programs in memory."""
+
+
+class RealProcessTests(RealPrograms, ProcessTests, TestCase):
+    """Real ones."""
