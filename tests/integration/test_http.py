@@ -18,19 +18,19 @@ from slimtwist.runtime import Runtime
 from slimtwist.testing import FakeSmarthost
 from tests.integration.certificates import Authority
 from tests.integration.clients import run, swaks
-from tests.integration.daemons import DaemonCase, below_trace
+from tests.integration.daemons import DaemonCase
 from tests.integration.dialogue import in_thread, send, session
 from tests.integration.smarthost import SmarthostCase
-from tests.integration.web import Nginx, SlimtaEdge, WebDaemon, scripts, slimta
+from tests.integration.web import (
+    Nginx,
+    SlimtaEdge,
+    WebDaemon,
+    below_traces,
+    scripts,
+    slimta,
+)
 
 _MESSAGE = b"Subject: x\r\n\r\nhello\r\n.\r\n..\xc3\xa4\r\n"
-
-
-def below_traces(octets: bytes) -> bytes:
-    """Return what is below the trace fields of both relays."""
-    first, rest = octets.split(b"Received: from ", 2)[1:]
-    assert b"by web.test with HTTP" in first, octets[:400]
-    return below_trace(b"Received: from " + rest)[1]
 
 
 class WebCase(DaemonCase):

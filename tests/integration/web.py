@@ -9,6 +9,7 @@ finds a module of that name beside the scripts here.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from base64 import b64decode
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.daemon import environment
+from tests.integration.daemons import below_trace
 from tests.integration.programs import ProgramMissingError, program
 from tests.integration.servers import ServerProcess, free_port, listening
 
@@ -114,6 +116,22 @@ http {{
     }}
 }}
 """
+
+_TRACE = re.compile(
+    rb"Received: from relay\.test \(\[127\.0\.0\.1\]\)\r\n"
+    rb"\tby web\.test with HTTPS? [^\r\n]+\r\n(?:\t[^\r\n]+\r\n)?"
+)
+
+
+def below_traces(octets: bytes) -> bytes:
+    """Return what is below the trace fields of a relay that takes HTTP, and of one before it.
+
+    @raise ValueError: the message does not begin with these two.
+    """
+    found = _TRACE.match(octets)
+    if found is None:
+        raise ValueError(f"no trace field of the relay that takes HTTP: {octets[:400]!r}")
+    return below_trace(octets[found.end() :])[1]
 
 
 class WebDaemon:
