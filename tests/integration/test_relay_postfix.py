@@ -56,7 +56,7 @@ class ESMTPTests(DaemonCase):
         """Each recipient's own result is known to the Postfix, with the words of the next hop; a
         refusal for good comes back to the sender.
 
-        It is set up as docs/edges.rst has it. Else it would name the recipient who is deferred
+        It is set up as docs/edge-esmtp.rst has it. Else it would name the recipient who is deferred
         first in each transaction, and those behind him would wait as long as he does.
         """
         hop = self.serve(Postfix(Setup(refusals=_REFUSALS)))

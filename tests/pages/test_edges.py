@@ -1,0 +1,79 @@
+# -*- test-case-name: tests.pages.test_edges -*-
+"""The pages of ways in and ways out: what they say of replies and statuses is what the code has."""
+
+from __future__ import annotations
+
+import re
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from slimtwist.edge import replies
+from slimtwist.edge.extensions import Offer
+from slimtwist.reply import Reply
+from tests.pages.rst import ROOT, page, rows, sections, words
+
+#: A page that shows how something is done.
+HOW_TO = (
+    *("smarthost", "mx", "lmtp", "pipe", "delivery-agent", "composing"),
+    *("edges", "edge-esmtp", "edge-lmtp", "edge-http", "http", "operating"),
+)
+
+
+class ReplyTests(SynchronousTestCase):
+    """What clients of ESMTP get."""
+
+    def test_replies(self) -> None:
+        """Each reply of the table is one of the edge's."""
+        known = [each for each in vars(replies).values() if isinstance(each, bytes)]
+        ours = {str(Reply.received(each.rstrip())) for each in known} | {str(replies.RELAY_DENIED)}
+        table = rows(sections("edge-esmtp")["What clients are told"])
+        self.assertGreater(len(table), 10)
+        for said, _ in table:
+            (reply,) = words(said)
+            self.assertTrue(any(each.startswith(f"{reply} ") for each in ours), reply)
+
+    def test_loss_of_patience(self) -> None:
+        """Each way in which a connection is ended by 421 is there."""
+        known = [each for each in vars(replies).values() if isinstance(each, bytes)]
+        ended = {each[:9].decode() for each in known if each.startswith(b"421 ")} - {"421 4.3.0"}
+        table = rows(sections("edge-esmtp")["What clients are told"])
+        self.assertEqual(ended - {words(said)[0] for said, _ in table}, set())
+
+    def test_extensions(self) -> None:
+        """Each extension is there, and no other."""
+        offers = [Offer(1, one_recipient=one, dsn=not one) for one in (True, False)]
+        offered = {
+            line.split()[0]
+            for offer in offers
+            for line in offer.keywords(starttls=True, mechanisms=["PLAIN"])
+        }
+        table = rows(sections("edge-esmtp")["What it speaks"])
+        self.assertEqual({words(keyword)[0] for keyword, _ in table}, offered)
+
+
+class StatusTests(SynchronousTestCase):
+    """What clients of HTTP get."""
+
+    def test_statuses(self) -> None:
+        """Each status that the edge gives is in the table, and no other."""
+        folder = ROOT / "slimtwist" / "edge" / "http"
+        sources = "".join(path.read_text() for path in sorted(folder.glob("*.py")))
+        told = {status for status, _ in rows(sections("edge-http")["Statuses"])}
+        raised = set(re.findall(r"refusal\(\s*(\d{3})", sources))
+        self.assertGreater(len(raised), 5)
+        self.assertEqual(raised - told, set())
+        for status in told:
+            self.assertRegex(sources, rf"(?m)^(?!Sources).*\b{status}\b")
+
+
+class HowToTests(SynchronousTestCase):
+    """Pages that show how something is done."""
+
+    def test_example_first(self) -> None:
+        """Each begins with a command that works, before its first section."""
+        for name in HOW_TO:
+            title, *_ = sections(name)
+            head = page(name).partition(f"\n{title}\n")[0]
+            if name == "composing":  # whose first section is about names
+                head = page(name)
+            self.assertRegex(head, r"\n    twistd .*relay --", name)
