@@ -65,3 +65,11 @@ def identity_of(avatar_id: object) -> str | None:
     if isinstance(avatar_id, bytes):
         avatar_id = avatar_id.decode(errors="replace")
     return printable(avatar_id) if isinstance(avatar_id, str) and avatar_id else None
+
+
+def service_identity(user: User) -> str | None:
+    """Return the name under which a client of a C{MailService} has authenticated."""
+    if not getattr(user.protocol, "authenticated", False):
+        return None
+    delivery: Any = getattr(user.protocol, "delivery", None)
+    return identity_of(getattr(delivery, "user", None))

@@ -12,17 +12,18 @@ from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 from twisted.internet.defer import Deferred
-from twisted.mail.interfaces import IMessageSMTP
 from twisted.mail.smtp import Address as MailAddress
 from twisted.mail.smtp import User
 
 from slimtwist.address import Address, Recipient
-from slimtwist.edge.mail.facts import client_of
+from slimtwist.edge.mail.asking import Asking
+from slimtwist.edge.mail.facts import client_of, service_identity
 from slimtwist.edge.mail.refused import Refused
 from slimtwist.edge.mail.transaction import RelayMessage, Transaction
 from slimtwist.edge.replies import (
     BAD_RECIPIENT,
     BAD_SENDER,
+    HELLO_FIRST,
     NEEDS_SMTPUTF8,
     ONE_RECIPIENT,
     RELAY_DENIED,
@@ -48,9 +49,10 @@ class Place:
         self._transaction = transaction
         self._recipient = recipient
 
-    def __call__(self) -> IMessageSMTP:
+    def __call__(self) -> RelayMessage:
         """Return what takes the message."""
-        message: RelayMessage = self._transaction.message(self._recipient)
+        message = RelayMessage(self._transaction, self._recipient)
+        message.join()
         return message
 
 
@@ -86,9 +88,24 @@ class Reception:
         transaction.accepted += 1
         return Place(transaction, recipient, alone=self._setting.offer.one_recipient)
 
+    def forward(self, recipient: Recipient, word: Asking) -> Place:
+        """Return a place for whom an alias stands.  He is not judged: an operator named him.
+
+        @param word: about whom the server is asking.
+        @raise Refused: not in this transaction.
+        """
+        identity = service_identity(word.user)
+        transaction = self._transaction(word.user, identity)
+        self._check_room(transaction)
+        transaction.accepted += 1
+        word.alone = self._setting.offer.one_recipient
+        return Place(transaction, recipient, alone=word.alone)
+
     def _transaction(self, user: User, identity: str | None) -> Transaction:
         transaction = self._transactions.get(user.orig)
         if transaction is None or transaction.over:
+            if not (user.helo and user.helo[0]):
+                raise Refused.address(HELLO_FIRST)
             client = client_of(user, identity)
             if client is None:
                 raise Refused.address(RELAY_DENIED)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.logger import Logger
 from twisted.mail.interfaces import IMessageSMTP
 from zope.interface import implementer
@@ -59,11 +59,12 @@ class Transaction:
         self._ends: dict[int, Deferred[Reply]] = {}
         self._gathering: Gathering | None = None
         self._submission: Deferred[Sequence[Reply]] | None = None
+        self._finished = False
 
-    def message(self, recipient: Recipient) -> RelayMessage:
-        """Return what is given the lines for one recipient."""
+    def join(self, recipient: Recipient) -> int:
+        """Return the position of a recipient for whom the message comes."""
         self._recipients.append(recipient)
-        return RelayMessage(self, len(self._recipients) - 1)
+        return len(self._recipients) - 1
 
     def take(self, line: bytes) -> None:
         """Take a line.
@@ -77,8 +78,11 @@ class Transaction:
 
         @return: fires with the reply to that recipient; fails with L{Refused} if it is negative.
         """
+        if self._finished:
+            return fail(Refused.message(INTERNAL))  # one came whom nobody had announced
         end = self._ends[position] = Deferred(lambda _: self.leave())
         if len(self._ends) == len(self._recipients):
+            self._finished = True
             Deferred.fromCoroutine(self._finish())
         return end
 
@@ -143,22 +147,29 @@ class Transaction:
 
 @implementer(IMessageSMTP)
 class RelayMessage:
-    """A message on its way to one recipient."""
+    """A message on its way to one recipient.
 
-    def __init__(self, transaction: Transaction, position: int) -> None:
-        """Begin before the first line.
+    It counts from when it is certain that the message comes: an alias makes it earlier.
+    """
 
-        @param position: of the recipient.
-        """
+    def __init__(self, transaction: Transaction, recipient: Recipient) -> None:
+        """Begin before the first line."""
         self._transaction = transaction
-        self._position = position
+        self._recipient = recipient
+        self._position: int | None = None
+
+    def join(self) -> int:
+        """Be one of those for whom the message comes; return the recipient's position."""
+        if self._position is None:
+            self._position = self._transaction.join(self._recipient)
+        return self._position
 
     def lineReceived(self, line: bytes) -> None:
         """Take a line, which the others of this message are given as well.
 
         @raise Refused: the message cannot be taken.
         """
-        if self._position == 0:
+        if self.join() == 0:
             self._transaction.take(line)
 
     def eomReceived(self) -> Deferred[Reply]:
@@ -166,7 +177,7 @@ class RelayMessage:
 
         @return: fires with the reply to the recipient; fails with L{Refused} if it is negative.
         """
-        return self._transaction.end(self._position)
+        return self._transaction.end(self.join())
 
     def connectionLost(self) -> None:
         """Take note that nobody waits for a reply. May be called more than once."""

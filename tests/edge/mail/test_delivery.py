@@ -61,11 +61,16 @@ class OutcomeTests(MailTestCase):
         """
         self.serve()
         visitor = self.met()
-        for answer in ("450 4.7.1 greylisted", "550 5.1.1 unknown", "421 4.3.2 closing"):
+        for answer in (
+            "450 4.7.1 greylisted",
+            "550 5.1.1 unknown",
+            "250 2.0.0 taken",
+            "421 4.3.2 closing",
+        ):
             self.hop.answers = [answer]
+            self.assertIsNone(visitor.lost)
             self.assertEqual(self.send(visitor)[-1], answer)
-        self.hop.answers = ["250 2.0.0 taken"]
-        self.assertEqual(self.send(visitor)[-1], "250 2.0.0 taken")
+        self.assertIsNotNone(visitor.lost)
 
     def test_stock(self) -> None:
         """A server without true replies says 250 and 550, as it does of any delivery."""

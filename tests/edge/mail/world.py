@@ -16,26 +16,12 @@ from slimtwist.edge.mail import RelayDelivery, RelayRealm, with_true_replies
 from slimtwist.edge.options import EdgeOptions
 from slimtwist.interfaces import IQueue
 from slimtwist.queue.direct import DirectQueue
-from slimtwist.testing import MemoryReactor
 from tests.edge.world import EdgeTestCase, Visitor
 
 HELLO = b"EHLO client.example\r\n"
 MAIL = b"MAIL FROM:<a@example.org>\r\n"
 MESSAGE = b"Subject: x\r\n\r\nhello\r\n"
 LOGIN = b"AUTH PLAIN " + b64encode(b"\0alice\0secret") + b"\r\n"
-
-
-def clocked(factory: Any, reactor: MemoryReactor) -> Any:  # noqa: ANN401 - any of twisted.mail's
-    """Let the servers that a factory makes keep time by a reactor; return the factory."""
-    build = factory.buildProtocol
-
-    def built(addr: IAddress | None) -> SMTP:
-        server: SMTP = build(addr)
-        server.callLater = reactor.callLater  # type: ignore[method-assign, assignment]
-        return server
-
-    factory.buildProtocol = built
-    return factory
 
 
 class Servers(SMTPFactory):
@@ -81,8 +67,17 @@ class MailTestCase(EdgeTestCase):
         self.open(with_true_replies(servers) if true else servers)
 
     def open(self, factory: Any) -> None:  # noqa: ANN401 - any of twisted.mail's
-        """Let a factory's servers listen, by TCP and on a UNIX socket."""
-        clocked(factory, self.reactor)
+        """Let a factory's servers listen, by TCP and on a UNIX socket; they keep our time."""
+        build = factory.buildProtocol
+
+        def built(addr: IAddress | None) -> Any:  # noqa: ANN401 - whatever the factory makes
+            server = build(addr)
+            server.callLater = self.reactor.callLater
+            self.servers.append(server)
+            return server
+
+        factory.buildProtocol = built
+        self.servers: list[Any] = []
         self.port = self.reactor.listenTCP(25, factory, interface="0.0.0.0")
         self.reactor.listenUNIX("/run/edge", factory)
 
@@ -91,6 +86,11 @@ class MailTestCase(EdgeTestCase):
         visitor = self.visit(ip)
         self.say(visitor, HELLO)
         return visitor
+
+    def leave(self, visitor: Visitor) -> None:
+        """Let a client go without a word."""
+        visitor.transport.abortConnection()
+        self.reactor.flush()
 
     def send(
         self, visitor: Visitor, *recipients: bytes, octets: bytes = MESSAGE, mail: bytes = MAIL

@@ -1,0 +1,77 @@
+# -*- test-case-name: tests.edge.mail.test_service -*-
+"""The mail service of the documentation: it keeps one domain's mail, and relays the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from runpy import run_path
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.protocol import Factory
+
+from slimtwist.testing import FakeSmarthost
+from tests.edge.mail.world import HELLO, MESSAGE, MailTestCase
+from tests.edge.world import Visitor, code
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "mail_service.tac"
+
+
+class ServiceTests(MailTestCase):
+    """In memory, all but the Maildirs."""
+
+    def setUp(self) -> None:
+        """Start the service."""
+        super().setUp()
+        self.smarthost = FakeSmarthost()
+        self.reactor.add_host("smarthost.example.com", self.smarthost, 587)
+        self.example = run_path(str(EXAMPLE))
+        self.folder = Path(self.mktemp())
+        self.service = self.example["make_service"](self.runtime, str(self.folder))
+        self.service.privilegedStartService()
+        self.service.startService()
+
+    def tearDown(self) -> None:
+        """Stop it, and see that nothing is left."""
+        self.reactor.wait(self.service.stopService())
+        left = self.reactor.leftovers()
+        self.assertEqual((left.timers, left.connections), ((), ()))
+
+    def client(self) -> Visitor:
+        """Return a client that said hello."""
+        endpoint = TCP4ClientEndpoint(self.reactor, "127.0.0.1", 2525)
+        visitor: Any = self.reactor.wait(endpoint.connect(Factory.forProtocol(Visitor)))
+        self.say(visitor, HELLO)
+        return visitor  # type: ignore[no-any-return]
+
+    def kept(self) -> list[bytes]:
+        """Return the messages in the Maildir of the postmaster."""
+        return [path.read_bytes() for path in self.folder.glob("postmaster/new/*")]
+
+    def test_application(self) -> None:
+        """The file has what twistd looks for."""
+        self.assertTrue(IService.providedBy(IService(self.example["application"])))
+
+    def test_local(self) -> None:
+        """A message for the domain is kept, octet for octet; nobody else has a Maildir."""
+        visitor = self.client()
+        replies = self.send(visitor, b"postmaster@example.com", octets=MESSAGE + b"\xff\r\n")
+        self.assertEqual(replies[-1], "250 2.0.0 taken")
+        self.assertEqual(code(self.send(visitor, b"x@example.com")[-1]), "550")
+        [octets] = self.kept()
+        self.assertTrue(octets.startswith(b"Delivered-To: postmaster@example.com\nReceived: "))
+        self.assertTrue(octets.endswith(b"\n" + MESSAGE.replace(b"\r", b"") + b"\xff\n"))
+        self.assertEqual(self.smarthost.messages, [])
+
+    def test_elsewhere(self) -> None:
+        """All other mail goes to the smart host, whose replies come back."""
+        self.smarthost.answers.rules = {"RCPT": {"no@x.example": "450 4.7.1 greylisted"}}
+        visitor = self.client()
+        self.assertEqual(self.send(visitor)[-1], "250 2.0.0 taken")
+        self.assertIn("450 4.7.1 greylisted (smart", self.send(visitor, b"no@x.example")[-1])
+        [message] = self.smarthost.messages
+        self.assertEqual((message.sender, message.recipients), ("a@example.org", ("b@x.example",)))
+        self.assertEqual(message.octets.count(b"Received: "), 1)
+        self.assertTrue(message.octets.endswith(b"\r\n" + MESSAGE))
+        self.assertEqual(self.kept(), [])
