@@ -33,6 +33,9 @@ from slimtwist.relay.unread import Unread
 LAST_WORDS: Final = 1.0
 #: Seconds between asking a program to end and ending it; and then for the system to tell of it.
 MERCY: Final = 5.0
+#: Seconds until it is looked for the second time whether a group that was killed is dead; then
+#: twice as many, and so on.
+BRIEF: Final = 0.01
 #: Seconds between looks whether somebody else has waited for our child.
 LOOK: Final = 1.0
 
@@ -91,6 +94,8 @@ class Run(ProcessProtocol):
         self._stopped = ""
         self._reason: Failure | None = None
         self._wait: IDelayedCall | None = None
+        self._mercy: float | None = None
+        self._brief = BRIEF
         self._next_look: IDelayedCall | None = None
         self.pid: int | None = None
         self.fed = False
@@ -147,7 +152,7 @@ class Run(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         """Tell how it ended."""
         self._reason = reason
-        self._finish()
+        self._end()
 
     def abandon(self) -> None:
         """Give up a run that could not begin as it should."""
@@ -197,7 +202,32 @@ class Run(ProcessProtocol):
             # Who lives on must not see an end of the message that is none.
             if number != 0 or self._reason is not None:
                 pipe.connectionLost(Failure(CONNECTION_DONE))
-        self._finish()
+        self._end()
+
+    def _end(self) -> None:
+        """Tell how it ended; if it was stopped, not before those it left behind are dead too.
+
+        A signal is sent in no time, but ends a process when the kernel gets to it, and until then
+        it could still deliver a message that was said to be deferred.
+        """
+        left = self._mercy_left()
+        if left > 0 and self.pid is not None and self._system.lives(self.pid):
+            self._after(min(self._brief, left), self._end)
+            self._brief = min(2 * self._brief, LOOK)
+        else:
+            self._finish()
+
+    def _mercy_left(self) -> float:
+        """Return for how many seconds those are waited for whom a stopped program left behind.
+
+        Who cannot be ended is waited for no longer than the program itself.
+        """
+        if not self._stopped or self._reason is None or self.gone.called:
+            return 0
+        now = self._clock.seconds()
+        if self._mercy is None:
+            self._mercy = now + MERCY
+        return self._mercy - now
 
     def _after(self, seconds: float, what: Callable[[], None]) -> None:
         _cancel(self._wait)

@@ -15,7 +15,7 @@ import os
 import shutil
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -26,6 +26,8 @@ from twisted.python.util import runAsEffectiveUser
 #: What a file of which Linux makes a process begins with. For others setsid(1) would run a shell.
 _MAGIC: Final = (b"\x7fELF", b"#!")
 _COUNT: Final = 4  # octets of an int
+#: States of processes that have ended.
+_DEAD: Final = {"Z", "X", "x"}
 
 
 class CannotRun(Exception):
@@ -66,6 +68,12 @@ class System(Protocol):
 
     def killpg(self, pid: int, number: int) -> None:
         """Send a signal to a process group, with the errors of L{kill}."""
+
+    def lives(self, group: int) -> bool:
+        """Tell whether a process of a group can still do something.
+
+        One that has ended, and was not waited for, cannot: some hosts take seconds for that.
+        """
 
     def reap(self) -> None:
         """Let the reactor see which of its processes have ended."""
@@ -133,6 +141,17 @@ class Linux:
         """See L{System.killpg}."""
         _privileged(lambda: os.killpg(pid, number))
 
+    def lives(self, group: int) -> bool:
+        """See L{System.lives}."""
+        try:
+            self.killpg(group, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        states = {state for state, number in _processes() if number == group}
+        return not states or bool(states - _DEAD)  # of other users there may be nothing to be seen
+
     def reap(self) -> None:
         """See L{System.reap}: the reactor may run without a handler of SIGCHLD."""
         reapAllProcesses()
@@ -164,6 +183,14 @@ def system_of(reactor: object) -> System:
     """Return the system on which a reactor starts programs."""
     system: System = getattr(reactor, "system", LINUX)
     return system
+
+
+def _processes() -> Iterator[tuple[str, int]]:
+    """Yield the state and the group of each process (proc(5))."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, group = path.read_text().rpartition(")")[2].split()[:3]
+            yield state, int(group)
 
 
 def _privileged(call: Callable[[], None]) -> None:

@@ -147,6 +147,10 @@ class Processes:
             raise failure(errno.ESRCH)
         _send(members, number)
 
+    def lives(self, group: int) -> bool:
+        """Tell whether a process of a group has not ended."""
+        return any(run.group == group and run.running for run in self.running.values())
+
     def reap(self) -> None:
         """Tell of children that have ended."""
         for child in [*self.children.values()]:

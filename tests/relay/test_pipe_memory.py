@@ -148,6 +148,35 @@ class TimeTests(SynchronousTestCase):
         self.reactor.advance(60)
         self.tidy()
 
+    def test_survivor(self) -> None:
+        """The outcome waits until all of the group is dead, but not for ever (PIPE-10, L3).
+
+        Nothing delivers a message behind our back that was said to be deferred.
+        """
+        for seconds, wanted in ((3.0, 12.0), (60.0, 14.0)):
+            for pipes in ((), (Shut(0, 1, 2),)):
+                self.reactor.programs.clear()
+                outcome, took = self.deliver(Fork(*pipes, Hang(9 + seconds)), Wait(60), timeout=9)
+                self.assertEqual(Verdict.DEFERRED, outcome.verdict)
+                # It is looked for less and less often; and open pipes are waited for a second.
+                self.assertTrue(wanted <= took <= wanted + 1, took)
+                self.reactor.wait(self.relay.stop())
+                self.reactor.advance(60)
+                self.tidy()
+
+    def test_survivor_of_cancelled(self) -> None:
+        """A cancelled attempt ends at once; the relay stops when all of the group is dead."""
+        attempt = self.begin(Fork(Shut(0, 1, 2), Hang(5)), Wait(60))
+        self.reactor.advance(1)
+        attempt.cancel()
+        self.failureResultOf(attempt, AttemptCancelled)
+        stopped = self.relay.stop()
+        self.reactor.advance(3.9)
+        self.assertNoResult(stopped)
+        self.reactor.advance(4)
+        self.successResultOf(stopped)
+        self.tidy()
+
     def test_killed(self) -> None:
         """A program that the system kills defers (PIPE-16)."""
         outcome, _ = self.deliver(Read(), Die(signal.SIGKILL))

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from slimtwist.relay import system
 from slimtwist.relay.system import LINUX, CannotRun, system_of
 from slimtwist.testing import MemoryReactor
 
@@ -72,3 +74,25 @@ class SystemTests(SynchronousTestCase):
         """Nobody gets a signal where there is nobody."""
         self.assertRaises(ProcessLookupError, LINUX.kill, 1 << 22, 0)
         self.assertRaises(ProcessLookupError, LINUX.killpg, 1 << 22, 0)
+        self.assertFalse(LINUX.lives(1 << 22))
+
+    def test_lives(self) -> None:
+        """A process that has ended lives no more, before anybody has waited for it."""
+        program = subprocess.Popen(["sleep", "60"], start_new_session=True)
+        self.addCleanup(program.wait)
+        self.assertTrue(LINUX.lives(program.pid))
+        program.kill()
+        os.waitid(os.P_PID, program.pid, os.WEXITED | os.WNOWAIT)
+        LINUX.killpg(program.pid, 0)
+        self.assertFalse(LINUX.lives(program.pid))
+
+    def test_lives_unseen(self) -> None:
+        """A group of which nothing can be seen may live: it may be another user's."""
+        self.patch(system, "_processes", lambda: iter(()))
+        self.assertTrue(LINUX.lives(os.getpgid(0)))
+        self.patch(LINUX, "killpg", self._not_allowed)
+        self.assertTrue(LINUX.lives(os.getpgid(0)))
+
+    @staticmethod
+    def _not_allowed(pid: int, number: int) -> None:
+        raise PermissionError(pid, number)

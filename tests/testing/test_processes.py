@@ -542,6 +542,20 @@ class ProcessTests(Programs):
         self.assertTrue(self.gone(pid))
 
     @scenario
+    async def test_group_lives(self) -> None:
+        """A group lives until its last process has ended, whether that was waited for or not."""
+        watcher = self.start(
+            "sleep 0.5 & echo ready; exit 0", Fork(Wait(0.5)), Print("ready\n"), Exit(),
+            wrappers=["/usr/bin/setsid"],
+        )  # fmt: skip
+        await self.printed(watcher)
+        self.assertTrue(self.system.lives(watcher.pid))
+        await self.noted(watcher, "exited")
+        self.assertTrue(self.system.lives(watcher.pid))
+        await watcher.ended
+        await self.until(lambda: not self.system.lives(watcher.pid))
+
+    @scenario
     async def test_left_the_group(self) -> None:
         """Who leaves the group survives what ends it."""
         watcher = self.start(
