@@ -6,8 +6,8 @@ Edges know queues, queues know relays, relays know nobody above them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zope.interface import Attribute, Interface
 
@@ -17,8 +17,13 @@ if TYPE_CHECKING:
     from slimtwist.content import Content
     from slimtwist.envelope import Envelope
     from slimtwist.outcome import Report
+    from slimtwist.policy.parts import Part
     from slimtwist.reply import Reply
     from slimtwist.runtime import Runtime
+
+    #: What a policy may return.
+    Decision: TypeAlias = Envelope | Iterable[Part]
+    Applied: TypeAlias = Decision | Deferred[Decision] | Coroutine[Any, Any, Decision]
 
 
 class IRelay(Interface):
@@ -43,6 +48,26 @@ class IRelay(Interface):
         """Refuse new attempts, let running ones end, close idle connections.
 
         @return: fires when nothing is left; may be asked for again.
+        """
+
+
+class IRelayPolicy(Interface):
+    """Looks at each message before an attempt, and may change, split or refuse it.
+
+    Run by L{PolicyRelay<slimtwist.relay.policy.PolicyRelay>}.
+    """
+
+    def apply(envelope: Envelope) -> Applied:
+        """Say what becomes of a message in this attempt.
+
+        The content is only read.  Content that the policy makes is closed when the attempt has
+        ended.
+
+        @return: the envelope, the same or another one with as many recipients, whose positions stay
+            what they are; or L{Part<slimtwist.policy.parts.Part>}s, in which each position is there
+            once; or a Deferred or coroutine of either.
+        @raise slimtwist.errors.RelayError: the message is refused for all recipients, for now or
+            for good.  After any other exception it is deferred.
         """
 
 

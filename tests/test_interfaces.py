@@ -16,9 +16,9 @@ from zope.interface.verify import verifyClass, verifyObject
 import slimtwist
 import slimtwist.interfaces
 import twisted.plugins.slimtwist_relay
-from slimtwist.interfaces import IMessageSink, IQueue, IRelay, IRelayPlugin
+from slimtwist.interfaces import IMessageSink, IQueue, IRelay, IRelayPlugin, IRelayPolicy
 
-INTERFACES = [IMessageSink, IQueue, IRelay, IRelayPlugin]
+INTERFACES = [IMessageSink, IQueue, IRelay, IRelayPlugin, IRelayPolicy]
 
 
 def implementations() -> Iterator[tuple[InterfaceClass, type]]:

@@ -1,0 +1,2 @@
+# -*- test-case-name: tests.policy -*-
+"""The tests of C{slimtwist.policy}."""
