@@ -9,13 +9,24 @@ from collections.abc import Iterator
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import ResponseFailed
 
+from slimtwist.edge.channel import Channel as EdgeChannel
+from slimtwist.edge.http.request import HttpRequest
 from slimtwist.outcome import Outcome
+from slimtwist.relay.http import exchange, reading
+from slimtwist.relay.http.body import ContentBody
 from slimtwist.smtp import transaction
 from slimtwist.smtp.channel import Channel
 from slimtwist.smtp.session import Session
 from slimtwist.testing import Cut
-from tests.faults import test_cuts_smtp, test_replies
+from tests.faults import (
+    test_cuts_edges,
+    test_cuts_http,
+    test_cuts_smtp,
+    test_replies,
+    test_responses,
+)
 
 
 class PlantTests(SynchronousTestCase):
@@ -66,3 +77,49 @@ class PlantTests(SynchronousTestCase):
 
         self.patch(transaction.Transaction, "_heed", deaf)
         self.assert_found(test_replies.complaints("pipelined"))
+
+    def test_hasty_edge(self) -> None:
+        """A message would be handed on when its client leaves in the middle (L1)."""
+        lost = EdgeChannel.connectionLost
+
+        def hasty(channel: EdgeChannel, reason: Any) -> None:
+            channel.dataReceived(b"\r\n.\r\n")
+            lost(channel, reason)
+
+        self.patch(EdgeChannel, "connectionLost", hasty)
+        self.assert_found(test_cuts_edges.complaints("DATA", "up", Cut.FIN))
+
+    def test_hasty_http_edge(self) -> None:
+        """A body that was cut off would be a message (L1)."""
+        lost = HttpRequest.connectionLost
+
+        def hasty(request: Any, reason: Any) -> None:
+            if request._intake is not None:
+                request._intake.end()
+            lost(request, reason)
+
+        self.patch(HttpRequest, "connectionLost", hasty)
+        self.assert_found(test_cuts_edges.complaints("HTTP", "up", Cut.RST))
+
+    def test_hasty_request(self) -> None:
+        """A request would count as sent when it is written to our own buffers (L4, HTR-11)."""
+        write = ContentBody._write
+
+        def hasty(body: ContentBody, consumer: Any, block: bytes) -> None:
+            write(body, consumer, block)
+            body.finished = True
+
+        self.patch(ContentBody, "_write", hasty)
+        self.assert_found(test_cuts_http.complaints("up", Cut.RST))
+
+    def test_half_a_response(self) -> None:
+        """A response would count before its end (L1, HTR-12)."""
+
+        async def hasty(answer: Any, limit: int) -> bytes:
+            try:
+                return await reading.read(answer, limit)
+            except ResponseFailed:
+                return b""
+
+        self.patch(exchange, "read", hasty)
+        self.assert_found(test_responses.broken(lambda transport: transport.loseConnection()))
