@@ -28,7 +28,7 @@ HEALTH: Final = b"/health"
 _ORIGIN: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 _KEY: Final = re.compile(r"[ -~]{1,255}\Z")
 _EHLO: Final = re.compile(r"[!-~]{1,255}\Z")
-_SEPARATOR: Final = re.compile(r"\s*[,;]\s*")
+_SEPARATOR: Final = re.compile(r"[,;]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def _recipients(head: Head, limits: Limits) -> Iterator[Recipient]:
             if count > limits.recipients:
                 raise refusal(400, "552 5.5.3 too many recipients")
             try:
-                yield Recipient(_address(text))
+                yield Recipient(_address(text.strip()))
             except ValueError as error:
                 raise malformed("bad X-Envelope-Recipient", "5.1.3") from error
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import thread_time
 
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
@@ -106,6 +107,14 @@ class TakenTests(HttpEdgeCase):
         self.assertEqual(self.one(post(joined, recipients=[])).status, 204)
         recipients = [str(each.address) for each in self.hop.envelopes[0].recipients]
         self.assertEqual(recipients, ["b@x.y", "c@x.y", "d@x.y"])
+
+    def test_white_space(self) -> None:
+        """White space in a field costs our processor no more than anything else does (L7)."""
+        self.edge()
+        began = thread_time()
+        request = post(f"X-Envelope-Recipient: YkB4{' ' * 16000}YkB4", recipients=[])
+        self.assertEqual(self.one(request).status, 400)
+        self.assertLess(thread_time() - began, 0.4)
 
     def test_large(self) -> None:
         """A body is streamed: what a client can make us hold is small (L6)."""
