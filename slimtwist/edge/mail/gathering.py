@@ -15,7 +15,13 @@ from typing import Final, NoReturn
 from slimtwist.content import BLOCK, Content
 from slimtwist.edge.body import Body, Normalizer
 from slimtwist.edge.mail.refused import Refused
-from slimtwist.edge.replies import INTERNAL, LINE_TOO_LONG, storage_trouble
+from slimtwist.edge.replies import (
+    BARE_NEWLINE,
+    INTERNAL,
+    LINE_TOO_LONG,
+    TOO_LARGE,
+    storage_trouble,
+)
 from slimtwist.edge.setting import Setting
 from slimtwist.edge.trace import TraceScan
 
@@ -40,8 +46,9 @@ class Gathering:
         self._body = Body(sink, setting.options.limits, TraceScan(mark))
         self._longest = longest_line
         self._lines: list[bytes] = []
-        self._held = 0
+        self._held = self._size = 0
         self._first = True
+        self._longest_message = setting.options.limits.message
         self._normalizer: Normalizer | None = None
         self._store: Callable[[bytes], None] = self._body.take
         if setting.options.bare_newline == "normalize":
@@ -56,11 +63,12 @@ class Gathering:
         first, self._first = self._first, False
         if first and _is_trace(line):
             return  # our own says the same
-        if len(line) > self._longest:
-            self._body.refuse(LINE_TOO_LONG)
         self._lines.append(line)
         self._held += len(line) + 2
-        if self._held >= BLOCK:
+        self._size += len(line) + 2
+        if (reply := self._fault(line)) is not None:
+            self._body.refuse(reply)
+        elif self._held >= BLOCK:
             self._flush()
         if self._body.refusal is not None:
             self._refuse()
@@ -83,6 +91,16 @@ class Gathering:
         self._lines.clear()
         self._held = 0
         self._body.drop()
+
+    def _fault(self, line: bytes) -> bytes | None:
+        """Return why a line refuses the message, at once: any server passes that on as it is."""
+        if len(line) > self._longest:
+            return LINE_TOO_LONG
+        if self._size > self._longest_message:
+            return TOO_LARGE
+        if self._normalizer is None and (b"\n" in line or b"\r" in line):
+            return BARE_NEWLINE
+        return None
 
     def _flush(self) -> None:
         if self._lines:
