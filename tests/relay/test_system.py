@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.relay.test_system -*-
 """The real system, where no program is needed to ask it.
 
-With programs it is asked in L{tests.testing.test_processes}, as that in memory is.
+With programs it is asked in L{tests.testing.test_processes_system}, as that in memory is.
 """
 
 from __future__ import annotations

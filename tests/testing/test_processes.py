@@ -4,99 +4,32 @@
 A test has a script for the shell, and the steps of a made-up program that do the same.
 """
 
-# ruff: noqa: ASYNC240 - a file in a test
-
 from __future__ import annotations
 
 import errno
 import os
 import signal
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import (
     IProcessTransport,
     IPullProducer,
     IReactorFDSet,
     IReactorProcess,
 )
-from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from slimtwist.relay.system import CannotRun, System, system_of
 from slimtwist.testing import MemoryReactor
-from slimtwist.testing.programs import (
-    Die,
-    Exit,
-    FakeProgram,
-    Fork,
-    Play,
-    Print,
-    Read,
-    Shut,
-    Trap,
-)
+from slimtwist.testing.programs import Die, Exit, FakeProgram, Fork, Print, Read, Shut, Trap
 from slimtwist.testing.steps import Stall, Wait
-from tests.testing.worlds import InMemory, OnLoopback, Push, World, scenario
-
-SHELL = "/bin/sh"
-PATH = "/usr/bin:/bin"
-
-
-class Watcher(ProcessProtocol):
-    """Notes what it is told of a process."""
-
-    transport: Any
-
-    def __init__(self) -> None:
-        self.events: list[str] = []
-        self.octets = {1: b"", 2: b"", 3: b""}
-        self.pids: list[int | None] = []
-        self.reasons: list[Any] = []
-        self.ended: Deferred[None] = Deferred()
-        self.raising = ""
-        self.pid = 0
-
-    def connectionMade(self) -> None:
-        """Note it."""
-        self.pid = self.transport.pid
-        self.note("made")
-
-    def note(self, event: str) -> None:
-        """Note an event, and the number of the process at the time."""
-        self.events.append(event)
-        self.pids.append(self.transport.pid)
-        if event == self.raising:
-            raise ZeroDivisionError
-
-    def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N803
-        """Note octets."""
-        self.octets[childFD] += data
-        if self.raising == "data":
-            raise ZeroDivisionError
-
-    def childConnectionLost(self, childFD: int) -> None:  # noqa: N803
-        """Note the end of a pipe."""
-        self.note(f"lost {childFD}")
-
-    def processExited(self, reason: Failure) -> None:
-        """Note how it ended."""
-        self.reasons.append(reason.value)
-        self.note("exited")
-
-    def processEnded(self, reason: Failure) -> None:
-        """Note that this is all."""
-        self.reasons.append(reason.value)
-        self.events.append("ended")
-        self.ended.callback(None)
+from tests.testing.watching import InMemoryPrograms, Programs, RealPrograms, Watcher
+from tests.testing.worlds import Push, scenario
 
 
 @implementer(IPullProducer)
@@ -125,85 +58,8 @@ class Blocks:
         self.stopped += 1
 
 
-class Programs(World):
-    """Starts programs."""
-
-    def spawn(self, watcher: Watcher, script: str, plays: tuple[Play, ...], **options: Any) -> None:  # noqa: ANN401
-        """Start a program: the script, or what does the same."""
-        raise AssertionError(script)
-
-    def start(self, script: str, *plays: Play, **options: Any) -> Watcher:  # noqa: ANN401
-        """Start a program with a new watcher."""
-        watcher = Watcher()
-        self.spawn(watcher, script, plays, **options)
-        return watcher
-
-    async def noted(self, watcher: Watcher, event: str) -> None:
-        """Wait until a watcher was told something."""
-        await self.until(lambda: event in watcher.events)
-
-    async def printed(self, watcher: Watcher, text: bytes = b"ready\n") -> None:
-        """Wait until a program has printed something."""
-        await self.until(lambda: text in watcher.octets[1])
-
-
-class InMemoryPrograms(InMemory, Programs):
-    """On a reactor in memory."""
-
-    reactor: MemoryReactor
-
-    def spawn(self, watcher: Watcher, script: str, plays: tuple[Play, ...], **options: Any) -> None:  # noqa: ANN401
-        """Make a program up, and start it."""
-        self.reactor.programs[SHELL] = FakeProgram(*plays)
-        _spawn(self.reactor, watcher, script, options)
-
-
-class RealPrograms(OnLoopback, Programs):
-    """On the real one."""
-
-    def spawn(self, watcher: Watcher, script: str, plays: tuple[Play, ...], **options: Any) -> None:  # noqa: ANN401
-        """Start a script."""
-        _spawn(self.reactor, watcher, script, options)
-
-
-def _spawn(reactor: Any, watcher: Watcher, script: str, options: Mapping[str, Any]) -> None:  # noqa: ANN401
-    programs = [*options.get("wrappers", ()), SHELL]
-    more = {key: value for key, value in options.items() if key != "wrappers"}
-    args = [*programs, "-c", script, "sh", "one"]
-    reactor.spawnProcess(watcher, args[0], args, **{"env": {"PATH": PATH, "A": "b c"}, **more})
-
-
 class ProcessTests(Programs):
     """What a protocol sees of a process."""
-
-    assertEqual: Any
-    assertIn: Any
-    assertLess: Any
-    assertTrue: Any
-    assertRaises: Any
-    assertIsInstance: Any
-
-    def assert_over(self, watcher: Watcher, code: int | None, number: int | None = None) -> None:
-        """Check what holds at every end: all pipes, then the end, with one reason."""
-        events = watcher.events
-        self.assertEqual("made", events[0])
-        self.assertEqual("ended", events[-1])
-        self.assertEqual(
-            ["ended", "exited", "lost 0", "lost 1", "lost 2", "made"], sorted(events), events
-        )
-        for reason in watcher.reasons:
-            if code == 0:
-                self.assertEqual((ProcessDone, 0), (type(reason), reason.exitCode))
-            else:
-                self.assertIsInstance(reason, ProcessTerminated)
-            wanted = number if code is None else code << 8
-            self.assertEqual(
-                (code, number, wanted), (reason.exitCode, reason.signal, reason.status)
-            )
-        self.assertEqual(2, len(watcher.reasons))
-        exited = events.index("exited")
-        self.assertEqual({int}, {type(pid) for pid in watcher.pids[:exited]})
-        self.assertEqual({None}, {*watcher.pids[exited:]})
 
     @scenario
     async def test_interfaces(self) -> None:
@@ -493,144 +349,6 @@ class ProcessTests(Programs):
                     watcher.octets[2].decode(),
                 )
                 self.assert_over(watcher, status)
-
-    # What is asked past the reactor.
-
-    @property
-    def system(self) -> System:
-        """The system."""
-        return system_of(self.reactor)
-
-    @scenario
-    async def test_group(self) -> None:
-        """A signal to a group reaches a grandchild too, also when the leader has ended."""
-        for leader in ("exit 3", "exec sleep 60"):
-            watcher = self.start(
-                f"sleep 60 & echo ready; {leader}",
-                Fork(Wait(60)), Print("ready\n"), Exit(3) if "exit" in leader else Wait(60),
-                wrappers=["/usr/bin/setsid"],
-            )  # fmt: skip
-            pid = watcher.pid
-            await self.printed(watcher)
-            if "exit" in leader:
-                await self.noted(watcher, "exited")
-            self.system.killpg(pid, signal.SIGKILL)
-            await watcher.ended  # so nobody has its pipes
-            self.assert_over(watcher, *((3,) if "exit" in leader else (None, 9)))
-            await self.until(partial(self.gone, pid))
-
-    def gone(self, pid: int) -> bool:
-        """Tell whether there is neither a process nor a group of a number."""
-        for call in (self.system.kill, self.system.killpg):
-            try:
-                call(pid, 0)
-            except ProcessLookupError:
-                continue
-            return False
-        return True
-
-    @scenario
-    async def test_no_group(self) -> None:
-        """A program that was not put into a group of its own has none."""
-        watcher = self.start("echo ready; exec sleep 60", Print("ready\n"), Wait(60))
-        await self.printed(watcher)
-        pid = watcher.transport.pid
-        self.system.kill(pid, 0)
-        self.assertRaises(ProcessLookupError, self.system.killpg, pid, signal.SIGKILL)
-        self.system.kill(pid, signal.SIGKILL)
-        await watcher.ended
-        self.assertTrue(self.gone(pid))
-
-    @scenario
-    async def test_group_lives(self) -> None:
-        """A group lives until its last process has ended, whether that was waited for or not."""
-        watcher = self.start(
-            "sleep 0.5 & echo ready; exit 0", Fork(Wait(0.5)), Print("ready\n"), Exit(),
-            wrappers=["/usr/bin/setsid"],
-        )  # fmt: skip
-        await self.printed(watcher)
-        self.assertTrue(self.system.lives(watcher.pid))
-        await self.noted(watcher, "exited")
-        self.assertTrue(self.system.lives(watcher.pid))
-        await watcher.ended
-        await self.until(lambda: not self.system.lives(watcher.pid))
-
-    @scenario
-    async def test_left_the_group(self) -> None:
-        """Who leaves the group survives what ends it."""
-        watcher = self.start(
-            "setsid sh -c 'echo ready; sleep 0.5; echo later' & exec sleep 60",
-            Fork(Print("ready\n"), Wait(0.5), Print("later\n"), session=True), Wait(60),
-            wrappers=["/usr/bin/setsid"],
-        )  # fmt: skip
-        await self.printed(watcher)
-        self.system.killpg(watcher.transport.pid, signal.SIGKILL)
-        await watcher.ended
-        self.assertEqual(b"ready\nlater\n", watcher.octets[1])
-
-    @scenario
-    async def test_limits(self) -> None:
-        """The program prlimit sets limits, and then becomes the program."""
-        watcher = self.start(
-            "ulimit -t", lambda run: [Print(run.limits[0].partition("=")[2] + "\n")],
-            wrappers=["/usr/bin/setsid", "/usr/bin/prlimit", "--cpu=7", "--core=0"],
-        )  # fmt: skip
-        await watcher.ended
-        self.assertEqual(b"7\n", watcher.octets[1])
-
-    @scenario
-    async def test_unread(self) -> None:
-        """What is left in a pipe can be seen; its end is then not seen by who writes."""
-        watcher = self.start("echo ready; head -c 4 >/dev/null; exec sleep 0.2",
-                             Print("ready\n"), Read(4), Wait(0.2))  # fmt: skip
-        number = self.system.reopen(watcher.transport.pipes[0].fileno())
-        watcher.transport.write(b"x" * 10)
-        await self.noted(watcher, "exited")
-        await self.a_while()
-        self.assertTrue("lost 0" not in watcher.events)
-        self.assertEqual(6, self.system.unread(number))
-        self.system.close(number)
-        await watcher.ended
-        self.assert_over(watcher, 0)
-
-    @scenario
-    async def test_find(self) -> None:
-        """Programs are found by path, or by name in a path; others cannot be run."""
-        folder = Path(self.mktemp()).absolute()
-        folder.mkdir()
-        for name, mode in (("good", 0o755), ("bad", 0o644)):
-            (folder / name).write_text("#!/bin/sh\n")
-            (folder / name).chmod(mode)
-            if isinstance(self.reactor, MemoryReactor):
-                program = FakeProgram(executable=mode == 0o755)
-                self.reactor.programs[name] = self.reactor.programs[f"{folder}/{name}"] = program
-        self.assertEqual(f"{folder}/good", self.system.find("good", f"{folder}:/bin"))
-        self.assertEqual(f"{folder}/good", self.system.find(f"{folder}/good", "/bin"))
-        for name in ("bad", "missing", f"{folder}/bad", f"{folder}/missing"):
-            error = self.assertRaises(CannotRun, self.system.find, name, str(folder))
-            self.assertEqual(f"{name} is not there, or not executable", str(error))
-
-    @scenario
-    async def test_enterable(self) -> None:
-        """A folder can be entered, or not."""
-        if isinstance(self.reactor, MemoryReactor):
-            self.reactor.system.closed.add("/no/such")
-        self.assertEqual(
-            (True, False), (self.system.enterable("/"), self.system.enterable("/no/such"))
-        )
-
-    @scenario
-    async def test_reap(self) -> None:
-        """Looking for children that have ended tells of them, once."""
-        watcher = self.start("exit 0", Exit())
-        for _ in range(1000):
-            self.system.reap()
-            if "exited" in watcher.events:
-                break
-            await deferLater(self.reactor, 0.005)
-        await watcher.ended
-        self.system.reap()
-        self.assert_over(watcher, 0)
 
 
 def _open(reactor: Any) -> Mapping[int, object] | list[str]:  # noqa: ANN401
