@@ -13,7 +13,7 @@ from twisted.internet.protocol import Factory
 
 from slimtwist.testing import FakeSmarthost
 from tests.edge.mail.world import HELLO, MESSAGE, MailTestCase
-from tests.edge.world import Visitor, code
+from tests.edge.world import STRANGER, Visitor, code
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "mail_service.tac"
 
@@ -75,3 +75,19 @@ class ServiceTests(MailTestCase):
         self.assertEqual(message.octets.count(b"Received: "), 1)
         self.assertTrue(message.octets.endswith(b"\r\n" + MESSAGE))
         self.assertEqual(self.kept(), [])
+
+
+class ServerTests(MailTestCase):
+    """The server of the documentation."""
+
+    def test_relayed(self) -> None:
+        """What it takes goes to the smart host, whose reply comes back (L11)."""
+        smarthost = FakeSmarthost({"RCPT": {"no@x.example": "450 4.7.1 greylisted"}})
+        self.reactor.add_host("smarthost.example.com", smarthost, 587)
+        self.open(run_path(str(EXAMPLE.with_name("mail_server.py")))["make_factory"](self.runtime))
+        visitor = self.met()
+        self.assertEqual(self.send(visitor)[-1], "250 2.0.0 taken")
+        self.assertIn("450 4.7.1 greylisted (smart", self.send(visitor, b"no@x.example")[-1])
+        self.assertTrue(smarthost.messages[0].octets.endswith(b"\r\n" + MESSAGE))
+        stranger = self.met(STRANGER)
+        self.assertEqual(code(self.send(stranger)[1]), "550 5.7.1")
