@@ -36,6 +36,7 @@ an octet, C{\} at the end leaves out CRLF, and in brackets stands what else the 
 - C{[close]}: end the connection (FIN), C{[reset]}: break it (RST), C{[half-close]}: end its own
   direction, and go on reading;
 - C{[silence]}: say nothing more, and leave the connection open;
+- C{[forget]}: lose what has come and was not read yet;
 - C{[nothing]}: say nothing now.
 """
 
@@ -51,7 +52,7 @@ FOLDER: Final = Path(__file__).with_name("dialogues")
 #: What a client can say of a recipient.
 VERDICTS: Final = ("delivered", "deferred", "failed")
 #: What a server can do but for sending; those that take a number of seconds.
-ACTIONS: Final = frozenset({"close", "reset", "half-close", "silence", "nothing"})
+ACTIONS: Final = frozenset({"close", "reset", "half-close", "silence", "forget", "nothing"})
 WAITS: Final = frozenset({"wait", "drip"})
 
 _RECIPIENT: Final = "recipient@compare.test"
@@ -110,7 +111,7 @@ def dialogues(folder: Path = FOLDER) -> list[Dialogue]:
 
     @raise DialogueError: a file is wrong.
     """
-    return [load(path) for path in sorted(folder.glob("*.txt"))]
+    return [load(path) for path in sorted(folder.glob("*.txt"), key=lambda path: path.stem)]
 
 
 def load(path: Path) -> Dialogue:

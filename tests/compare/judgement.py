@@ -11,10 +11,11 @@ from tests.compare.messages import message
 from tests.compare.player import Record, Stored
 
 RIGHT: Final = "right"
+#: The client was still at it when we gave up waiting, or it broke down.
+NO_END: Final = "no end"
 #: What can be wrong, the worst first, and what it means.
 WRONGS: Final = {
-    "no end": "the client was still at it when we gave up waiting",
-    "false success": "the client says delivered, and the server never said so",
+    "false success": "the client says delivered, and the server did not say that it took it",
     "duplicate": "the server got more than one copy in a single attempt",
     "given up": "the client says failed, and nobody refused the message for good",
     "altered": "the octets that came are not those that were handed over",
@@ -32,21 +33,18 @@ _SAID: Final = {
     ("failed", "deferred"): "in vain",
 }
 
-#: For each message, what a client says of each recipient; C{None} if it came to no end.
-Words = Sequence[Sequence[str]] | None
+#: For each message, what a client says of each recipient.
+Words = Sequence[Sequence[str]]
 
 
 def judge(dialogue: Dialogue, words: Words, record: Record) -> str:
-    """Return L{RIGHT}, the worst of L{WRONGS}, or C{raised NAME}."""
-    if words is None:
-        return "no end"
+    """Return L{RIGHT}, or the worst of L{WRONGS}."""
     found = [
         _judge_one(dialogue, number, position, word, record)
         for number, said in enumerate(words)
         for position, word in enumerate(said)
     ]
-    order = [*WRONGS, RIGHT]
-    return min(found, key=lambda each: order.index(each) if each in order else 1)
+    return min(found, key=[*WRONGS, RIGHT].index)
 
 
 def _judge_one(dialogue: Dialogue, number: int, position: int, word: str, record: Record) -> str:
@@ -56,7 +54,9 @@ def _judge_one(dialogue: Dialogue, number: int, position: int, word: str, record
     if word not in right:
         if (wanted := min(right), word) == ("delivered", "deferred"):
             return "again" if mine else "late"
-        return _SAID.get((wanted, word), word)
+        return _SAID[wanted, word]
+    if word == "delivered" and not mine:
+        return "false success"
     if len(mine) > 1:
         return "duplicate"
     return RIGHT if all(each.octets.endswith(octets) for each in mine) else "altered"

@@ -29,7 +29,7 @@ MESSAGES: Final[Mapping[str, bytes]] = {
     "plain": _DOTS,
     "odd": _ODD + _DOTS,
     "8-bit": _MIME + "\r\ncafé\r\n".encode() + _DOTS,
-    "large": b"\r\n" + (b"." + b"x" * 75 + b"\r\n") * 60_000,
+    "large": b"\r\n" + (b"x" * 76 + b"\r\n") * 60_000,
 }
 
 

@@ -114,7 +114,7 @@ class _Conversation:
     ) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connection = connection
-        self._input = connection.makefile("rb")
+        self._inbox = bytearray()
         self._answers = {key: list(answers) for key, answers in script.items()}
         self._record = record
         self._number = number
@@ -122,10 +122,22 @@ class _Conversation:
 
     def run(self) -> None:
         """Play to the end."""
-        with self._connection, self._input, suppress(_OverError, OSError, ValueError):
+        with self._connection, suppress(_OverError, OSError):
             self._answer("greeting", "greeting")
-            while line := self._input.readline():
+            while line := self._line():
                 self._hear(line.decode("utf-8", "backslashreplace").strip())
+
+    def _line(self) -> bytes:
+        """Return the next line; at the end what is left, and then nothing."""
+        while (end := self._inbox.find(b"\n") + 1) == 0:
+            octets = self._connection.recv(65536)
+            if not octets:
+                end = len(self._inbox)
+                break
+            self._inbox += octets
+        line = bytes(self._inbox[:end])
+        del self._inbox[:end]
+        return line
 
     def _hear(self, line: str) -> None:
         self._note("C", line)
@@ -152,7 +164,7 @@ class _Conversation:
 
     def _body(self) -> Iterator[bytes]:
         """Yield the lines of a message (RFC 5321 4.5.2)."""
-        while (line := self._input.readline()) != b".\r\n":
+        while (line := self._line()) != b".\r\n":
             if not line:
                 raise _OverError
             yield line[1:] if line.startswith(b".") else line
@@ -187,6 +199,8 @@ class _Conversation:
                 case "reset":
                     self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                     raise _OverError
+                case "forget":
+                    self._inbox.clear()
                 case "silence":
                     self._drain()
 
@@ -206,7 +220,7 @@ class _Conversation:
         self._drain()
 
     def _drain(self) -> None:
-        while self._input.read1():
+        while self._connection.recv(65536):
             pass
         raise _OverError
 

@@ -13,7 +13,16 @@ from importlib.metadata import version
 
 import aiosmtplib as library  # type: ignore[import-not-found]
 
-from tests.compare.clients.driver import HELO, SENDER, Task, Told, everyone, main, verdict
+from tests.compare.clients.driver import (
+    HELO,
+    SENDER,
+    Task,
+    Told,
+    everyone,
+    main,
+    refused,
+    refused_session,
+)
 
 
 async def _attempt(task: Task, octets: bytes) -> Told:
@@ -30,28 +39,24 @@ async def _attempt(task: Task, octets: bytes) -> Told:
         )
     except library.SMTPRecipientsRefused as error:
         codes = {each.recipient: each.code for each in error.recipients}
-        return _of_each(task, codes, "SMTPRecipientsRefused")
+        return _of_each(task, codes, "deferred", "SMTPRecipientsRefused")
     except (library.SMTPSenderRefused, library.SMTPDataError) as error:
-        return everyone(task, _sorted(error.code), error)
-    except (library.SMTPException, OSError) as error:
+        return everyone(task, refused(error.code), error)
+    except library.SMTPConnectResponseError as error:
+        return everyone(task, refused_session(error.code), error)
+    except Exception as error:  # noqa: BLE001 - a careful caller's
         return everyone(task, "deferred", error)
-    except Exception as error:  # noqa: BLE001 - that is what is looked for
-        return everyone(task, f"raised {type(error).__name__}", error)
-    return _of_each(task, {each: reply.code for each, reply in errors.items()}, f"sent: {said}")
+    codes = {each: reply.code for each, reply in errors.items()}
+    return _of_each(task, codes, "delivered", f"sent: {said}")
 
 
-def _sorted(code: int) -> str:
-    """Return what an exception means, which is no success whatever the code."""
-    return "failed" if verdict(code) == "failed" else "deferred"
-
-
-def _of_each(task: Task, codes: dict[str, int], how: str) -> Told:
-    words = [_sorted(codes[each]) if each in codes else "delivered" for each in task.recipients]
+def _of_each(task: Task, codes: dict[str, int], others: str, how: str) -> Told:
+    words = [refused(codes[each]) if each in codes else others for each in task.recipients]
     return Told(words, f"{how} {codes}")
 
 
 async def _send(task: Task) -> list[Told]:
-    return [await _attempt(task, octets) for octets in task.messages]
+    return [await _attempt(task, each.read_bytes()) for each in task.files]
 
 
 def _deliver(task: Task) -> Sequence[Told]:

@@ -66,7 +66,7 @@ def _deliver(task: Task) -> Sequence[Told]:
     postfix = _postfix(task)
     postfix.start()
     try:
-        return [_attempt(postfix, task, octets) for octets in task.messages]
+        return [_attempt(postfix, task, each.read_bytes()) for each in task.files]
     finally:
         postfix.stop()
 

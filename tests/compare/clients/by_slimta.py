@@ -30,8 +30,8 @@ def _attempt(relay: Any, task: Task, octets: bytes) -> Told:  # noqa: ANN401 - i
         result = relay.attempt(envelope, 0)
     except RelayError as error:
         return everyone(task, sort(error), error)
-    except Exception as error:  # noqa: BLE001 - that is what is looked for
-        return everyone(task, f"raised {type(error).__name__}", error)
+    except Exception as error:  # noqa: BLE001 - a careful caller's
+        return everyone(task, "deferred", error)
     if not isinstance(result, dict):
         return everyone(task, "delivered", result)
     return Told([sort(result.get(each)) for each in task.recipients], str(result))
@@ -49,7 +49,7 @@ def _deliver(task: Task) -> Sequence[Told]:
         data_timeout=wait,
         idle_timeout=wait,
     )
-    return [_attempt(relay, task, octets) for octets in task.messages]
+    return [_attempt(relay, task, each.read_bytes()) for each in task.files]
 
 
 if __name__ == "__main__":

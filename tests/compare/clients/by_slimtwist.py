@@ -1,18 +1,22 @@
 # -*- test-case-name: tests.compare.test_clients -*-
 """Hand messages over by L{StaticSmtpRelay}.
 
-Configured: the waits.  One connection at most, so that a second message finds the first one's.
+Configured: the waits.  One connection at most, so that a second message finds the first one's.  A
+message is read from its file in blocks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
 
 from twisted.internet import task as tasks
 from twisted.internet.defer import Deferred
 
 import slimtwist
+from slimtwist.address import Address, Recipient
+from slimtwist.content import Content
 from slimtwist.envelope import Envelope
 from slimtwist.errors import RelayError
 from slimtwist.limits import Timeouts
@@ -33,13 +37,16 @@ def relay(task: Task) -> StaticSmtpRelay:
 async def send(task: Task) -> list[Told]:
     """Hand over the messages, one after another."""
     sending = relay(task)
-    told = [await _attempt(sending, task, octets) for octets in task.messages]
+    told = [await _attempt(sending, task, each) for each in task.files]
     await sending.stop()
     return told
 
 
-async def _attempt(sending: StaticSmtpRelay, task: Task, octets: bytes) -> Told:
-    envelope = Envelope.parse(SENDER, task.recipients, octets)
+async def _attempt(sending: StaticSmtpRelay, task: Task, file: Path) -> Told:
+    with file.open("rb") as octets:
+        content = Content.read(octets)
+    recipients = tuple(map(Recipient.parse, task.recipients))
+    envelope = Envelope(Address.parse(SENDER), recipients, content)
     try:
         report = await sending.attempt(envelope, 0)
     except RelayError as error:

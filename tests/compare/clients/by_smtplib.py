@@ -12,7 +12,16 @@ import smtplib
 from collections.abc import Sequence
 from contextlib import suppress
 
-from tests.compare.clients.driver import HELO, SENDER, Task, Told, everyone, main, verdict
+from tests.compare.clients.driver import (
+    HELO,
+    SENDER,
+    Task,
+    Told,
+    everyone,
+    main,
+    refused,
+    refused_session,
+)
 
 _OF_THE_MESSAGE = (smtplib.SMTPSenderRefused, smtplib.SMTPDataError)
 
@@ -26,32 +35,27 @@ def _attempt(task: Task, octets: bytes) -> Told:
                 smtp.ehlo_or_helo_if_needed()
                 eight_bit = not octets.isascii() and smtp.has_extn("8bitmime")
                 options = ["BODY=8BITMIME"] if eight_bit else []
-                refused = smtp.sendmail(SENDER, task.recipients, octets, options)
-                told = _of_each(task, refused, "sendmail returned")
+                codes = smtp.sendmail(SENDER, task.recipients, octets, options)
+                told = _of_each(task, codes, "delivered", "sendmail returned")
         except smtplib.SMTPRecipientsRefused as error:
-            told = told or _of_each(task, error.recipients, "SMTPRecipientsRefused")
+            told = told or _of_each(task, error.recipients, "deferred", "SMTPRecipientsRefused")
         except _OF_THE_MESSAGE as error:
-            told = told or everyone(task, _sorted(error.smtp_code), error)
+            told = told or everyone(task, refused(error.smtp_code), error)
+        except smtplib.SMTPConnectError as error:
+            told = told or everyone(task, refused_session(error.smtp_code), error)
         except (smtplib.SMTPException, OSError) as error:
             told = told or everyone(task, "deferred", error)
     assert told is not None
     return told
 
 
-def _sorted(code: int) -> str:
-    """Return what an exception means, which is no success whatever the code."""
-    return "failed" if verdict(code) == "failed" else "deferred"
-
-
-def _of_each(task: Task, refused: dict[str, tuple[int, bytes]], how: str) -> Told:
-    verdicts = [
-        _sorted(refused[each][0]) if each in refused else "delivered" for each in task.recipients
-    ]
-    return Told(verdicts, f"{how} {refused}")
+def _of_each(task: Task, codes: dict[str, tuple[int, bytes]], others: str, how: str) -> Told:
+    verdicts = [refused(codes[each][0]) if each in codes else others for each in task.recipients]
+    return Told(verdicts, f"{how} {codes}")
 
 
 def _deliver(task: Task) -> Sequence[Told]:
-    return [_attempt(task, octets) for octets in task.messages]
+    return [_attempt(task, each.read_bytes()) for each in task.files]
 
 
 if __name__ == "__main__":

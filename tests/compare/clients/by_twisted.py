@@ -17,7 +17,16 @@ from twisted.internet import task as tasks
 from twisted.internet.defer import Deferred
 from twisted.mail import smtp
 
-from tests.compare.clients.driver import HELO, SENDER, Task, Told, everyone, main, verdict
+from tests.compare.clients.driver import (
+    HELO,
+    SENDER,
+    Task,
+    Told,
+    everyone,
+    main,
+    refused_session,
+    verdict,
+)
 
 #: From addresses to the codes that their RCPT got.
 _Codes = dict[str, int]
@@ -50,10 +59,10 @@ async def _attempt(task: Task, octets: bytes) -> Told:
         codes = _codes(refused)
         words = [_sorted(codes.get(each, 0), error.code) for each in task.recipients]
         return Told(words, f"SMTPDeliveryError: {error.code} {error.resp!r} {codes}")
-    except smtp.SMTPClientError as error:
+    except smtp.SMTPConnectError as error:
+        return everyone(task, refused_session(error.code), error)
+    except Exception as error:  # noqa: BLE001 - a careful caller's
         return everyone(task, "deferred", error)
-    except Exception as error:  # noqa: BLE001 - that is what is looked for
-        return everyone(task, f"raised {type(error).__name__}", error)
     codes = _codes(addresses)
     return Told([_sorted(codes.get(each, 0), 250) for each in task.recipients], f"sent {codes}")
 
@@ -76,8 +85,8 @@ def _deliver(task: Task) -> Sequence[Told]:
     told: list[Told] = []
 
     async def run() -> None:
-        for octets in task.messages:
-            told.append(await _attempt(task, octets))  # noqa: PERF401 - told so far counts
+        for each in task.files:
+            told.append(await _attempt(task, each.read_bytes()))  # noqa: PERF401 - told so far counts
 
     def begin(_: object) -> Deferred[None]:
         return Deferred.fromCoroutine(run())

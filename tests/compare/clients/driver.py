@@ -12,8 +12,8 @@ C{elapsed}, in seconds; C{peak}, the largest resident size in KiB.
 
 The verdict is C{delivered}, C{deferred} or C{failed}.  A client that raises an exception leaves the
 sorting to its caller.  We sort as a careful caller would: C{failed} is what carries a 5yz reply to
-MAIL, RCPT, DATA or the message itself; every other exception that the client documents is
-C{deferred}.  One that it does not document is C{raised NAME}.
+MAIL, RCPT, DATA or the message itself, or one of RFC 7504 in place of a greeting; every other
+exception is C{deferred}.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Task:
     @ivar port: of the server, on 127.0.0.1.
     @ivar wait: seconds for each reply.
     @ivar recipients: their addresses.
-    @ivar messages: octets with CRLF line ends.
+    @ivar files: the messages, with CRLF line ends.
     """
 
     port: int
     wait: float
     recipients: Sequence[str]
-    messages: Sequence[bytes]
+    files: Sequence[Path]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,16 @@ def verdict(code: int) -> str:
     return "failed" if 500 <= code < 600 else "deferred"
 
 
+def refused(code: int) -> str:
+    """Return what an exception with a code means; it is no success, whatever the code."""
+    return "failed" if verdict(code) == "failed" else "deferred"
+
+
+def refused_session(code: int) -> str:
+    """Return what an exception with the code of a greeting means (RFC 7504)."""
+    return "failed" if code in {521, 556} else "deferred"
+
+
 def everyone(task: Task, word: str, detail: object) -> Told:
     """Return one verdict for all recipients."""
     return Told([word] * len(task.recipients), f"{type(detail).__name__}: {detail}")
@@ -70,9 +80,10 @@ def everyone(task: Task, word: str, detail: object) -> Told:
 def main(deliver: Callable[[Task], Sequence[Told]], version: str) -> None:
     """Do what the command line says, and print what came of it."""
     port, wait, recipients, *files = sys.argv[1:]
-    octets = [Path(each).read_bytes() for each in files]
     began = time.monotonic()
-    told = deliver(Task(int(port), float(wait), recipients.split(","), octets))
+    told = deliver(
+        Task(int(port), float(wait), recipients.split(","), [Path(each) for each in files])
+    )
     result = {
         "outcomes": [list(each.verdicts) for each in told],
         "details": [each.detail for each in told],
