@@ -6,78 +6,52 @@
 Each sender gives the same number of messages of 4 KiB to Postfix's C{smtp-sink} on loopback, over
 10 connections that are used again and again, in a process of its own; the senders take turns, so
 that a change of the machine's pace meets all of them.  What is printed is the median of each one's
-user and system time for a message, its start included, and the ratio to the first.  Debian's
-package C{postfix} is needed.
+user and system time for a message, its start included, the ratio to the first, and where known its
+largest resident size.  Debian's package C{postfix} is needed, and the environment of python-slimta
+that C{.ci/test} makes.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import smtplib
 import socket
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from twisted.internet import task
-from twisted.internet.defer import Deferred
-
-from slimtwist.envelope import Envelope
-from slimtwist.relay.smtp.static import StaticSmtpRelay
-
-CONNECTIONS: Final = 10
-SENDER, RECIPIENT = "sender@example.com", "recipient@example.com"
-MESSAGE: Final = b"Subject: benchmark\r\n\r\n" + (b"x" * 62 + b"\r\n") * 64
+from tests.benchmarks.load import CONNECTIONS, MESSAGE, RECIPIENT, SENDER
+from tests.integration.web import ROOT, slimta
 
 
-def by_slimtwist(port: int, messages: int) -> None:
-    """Send by L{StaticSmtpRelay}, with as many attempts waiting as keep it busy."""
-    envelope = Envelope.parse(SENDER, [RECIPIENT], MESSAGE)
-
-    async def send(relay: StaticSmtpRelay, count: int) -> None:
-        for _ in range(count):
-            await relay.attempt(envelope, 0)
-
-    async def run() -> None:
-        relay = StaticSmtpRelay("127.0.0.1", port, pool_size=CONNECTIONS)
-        share = messages // CONNECTIONS
-        senders = [Deferred.fromCoroutine(send(relay, share)) for _ in range(CONNECTIONS)]
-        for each in senders:
-            await each
-        await relay.stop()
-
-    task.react(lambda _: Deferred.fromCoroutine(run()))
+def _smtp_source(port: int, messages: int) -> Sequence[str]:
+    """Return the command of Postfix's test client, which is written in C."""
+    options = {"-s": CONNECTIONS, "-m": messages, "-l": len(MESSAGE), "-f": SENDER, "-t": RECIPIENT}
+    words = [str(word) for pair in options.items() for word in pair]
+    return ["smtp-source", "-d", *words, f"127.0.0.1:{port}"]
 
 
-def by_smtplib(port: int, messages: int) -> None:
-    """Send by the standard library, in a thread for each connection."""
-
-    def send(count: int) -> None:
-        with smtplib.SMTP("127.0.0.1", port) as client:
-            for _ in range(count):
-                client.sendmail(SENDER, [RECIPIENT], MESSAGE)
-
-    with ThreadPoolExecutor(CONNECTIONS) as threads:
-        list(threads.map(send, [messages // CONNECTIONS] * CONNECTIONS))
-
-
-def by_smtp_source(port: int, messages: int) -> None:
-    """Become Postfix's test client, which is written in C."""
-    size = str(len(MESSAGE))
-    command = ["smtp-source", "-d", "-s", str(CONNECTIONS), "-m", str(messages), "-l", size]
-    os.execvp(command[0], [*command, "-f", SENDER, "-t", RECIPIENT, f"127.0.0.1:{port}"])
+def _module(name: str, python: Callable[[], str]) -> Callable[[int, int], Sequence[str]]:
+    """Return what makes the command of a module beside this one."""
+    return lambda port, messages: [
+        python(),
+        "-m",
+        f"tests.benchmarks.{name}",
+        str(port),
+        str(messages),
+    ]
 
 
-SENDERS: Final[dict[str, Callable[[int, int], None]]] = {
-    "slimtwist": by_slimtwist,
-    "smtplib": by_smtplib,
-    "smtp-source": by_smtp_source,
+#: What makes a sender's command of port and number of messages.
+SENDERS: Final[dict[str, Callable[[int, int], Sequence[str]]]] = {
+    "slimtwist": _module("by_slimtwist", lambda: sys.executable),
+    "python-slimta": _module("by_slimta", slimta),
+    "smtplib": _module("by_smtplib", lambda: sys.executable),
+    "smtp-source": _smtp_source,
 }
 
 
@@ -99,42 +73,47 @@ def sink() -> Iterator[int]:
         process.wait()
 
 
-def microseconds(name: str, port: int, messages: int) -> float:
-    """Return what a message costs a sender, its start included."""
-    command = [sys.executable, "-m", "tests.benchmarks.smarthost", "--sender", name]
-    child = subprocess.Popen([*command, "--port", str(port), "--messages", str(messages)])
-    _, status, usage = os.wait4(child.pid, 0)
-    if status:
+def cost(name: str, port: int, messages: int) -> tuple[float, int]:
+    """Return what a message costs a sender in microseconds, and how large it becomes in KiB.
+
+    C{smtp-source} does not tell its size.  That of C{wait4} is no help: it is never below our own,
+    of which the child was a copy until its program began.
+    """
+    child = subprocess.Popen(SENDERS[name](port, messages), cwd=ROOT, stdout=subprocess.PIPE)
+    with child:
+        output = child.stdout.read() if child.stdout else b""
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
         raise SystemExit(f"{name} failed")
-    return (usage.ru_utime + usage.ru_stime) / messages * 1e6
+    return (usage.ru_utime + usage.ru_stime) / messages * 1e6, int(output or 0)
 
 
 def compare(messages: int, rounds: int) -> None:
     """Let all senders take turns, and print their medians and ratios."""
-    costs: dict[str, list[float]] = {name: [] for name in SENDERS}
+    costs: dict[str, list[tuple[float, int]]] = {name: [] for name in SENDERS}
     with sink() as port:
         for _ in range(rounds):
             for name, each in costs.items():
-                each.append(microseconds(name, port, messages))
-    medians = {name: statistics.median(each) for name, each in costs.items()}
-    for name, median in medians.items():
-        ratio = median / medians["slimtwist"]
-        line = f"{name:12} {median:7.0f} microseconds a message, {ratio:5.2f} of slimtwist's"
-        print(line)  # noqa: T201 - for the person at the terminal
+                each.append(cost(name, port, messages))
+    medians = {
+        name: [statistics.median(values) for values in zip(*each, strict=True)]
+        for name, each in costs.items()
+    }
+    for name, (median, size) in medians.items():
+        ratio = median / medians["slimtwist"][0]
+        line = f"{name:13} {median:7.0f} microseconds a message, {ratio:5.2f} of slimtwist's"
+        told = f", {size / 1024:5.1f} MiB" if size else ""
+        print(f"{line}{told}")  # noqa: T201 - for the person at the terminal
 
 
 def main() -> None:
-    """Compare, or be one of those compared."""
+    """Compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--messages", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--sender", choices=SENDERS, help=argparse.SUPPRESS)
-    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.sender:
-        SENDERS[chosen.sender](chosen.port, chosen.messages)
-    else:
-        compare(chosen.messages, chosen.rounds)
+    compare(chosen.messages, chosen.rounds)
 
 
 if __name__ == "__main__":
