@@ -204,15 +204,16 @@ class Flow:
     def _post(self, item: bytes | Mark, spacing: float = 0.0) -> None:
         if self._swallowing:
             return
-        moment = max(self._loop.seconds() + self.latency, self._last + spacing)
-        self._last = moment
+        now = self._loop.seconds()
+        self._last = moment = max(now + self.latency, self._last + spacing)
         self._way.append((moment, item))
-        if moment > self._loop.seconds():
+        if moment > now:
             self._loop.at(moment, self._deliver)
 
     def _deliver(self) -> None:
         """Let arrive what is due."""
-        while self._way and self._way[0][0] <= self._loop.seconds() and not self._stalled():
+        now = self._loop.seconds()
+        while self._way and self._way[0][0] <= now and not self._stalled():
             moment, item = self._way.popleft()
             if isinstance(item, Mark):
                 self._mark(item)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.base import DelayedCall, ReactorBase
@@ -27,6 +27,8 @@ from zope.interface import implementer
 
 from slimtwist.testing.clock import VirtualClock
 from slimtwist.testing.sockets import MemorySocket
+
+_log: Final = Logger()
 
 
 class NeverAtRestError(AssertionError):
@@ -47,7 +49,6 @@ class EventLoop(ReactorBase):
 
     patience = 1_000_000
     _registerAsIOThread = False
-    _log = Logger()
 
     def __init__(self, start: float) -> None:
         self.clock = VirtualClock(start)
@@ -125,8 +126,10 @@ class EventLoop(ReactorBase):
     def _run_timed(self) -> None:
         call = self.clock.pop()
         if call is not None:
-            with self._log.failuresHandled("while handling timed call"):
+            try:
                 call.func(*call.args, **call.kw)
+            except Exception:  # noqa: BLE001 - as in Twisted's reactors
+                _log.failure("while handling timed call")
 
     def _run_socket(self, socket: MemorySocket) -> None:
         """Let a socket be read, and then written, as it is ready and watched."""
@@ -142,13 +145,13 @@ class EventLoop(ReactorBase):
     def _let(self, who: FileDescriptor, do: Callable[[], Any], *, reading: bool) -> None:
         """Let a descriptor read or write, and disconnect it if that ends it."""
         why: Exception | None
-        with self._log.failuresHandled("while losing a connection"):
-            try:
-                why = do()
-            except Exception as error:  # noqa: BLE001 - what a protocol raises ends its connection
-                self._log.failure("while reading or writing")
-                why = error
-            if why is not None:
+        try:
+            why = do()
+        except Exception as error:  # noqa: BLE001 - what a protocol raises ends its connection
+            _log.failure("while reading or writing")
+            why = error
+        if why is not None:
+            with _log.failuresHandled("while losing a connection"):
                 self._disconnect(who, why, reading=reading)
 
     def _disconnect(self, who: FileDescriptor, why: Exception, *, reading: bool) -> None:

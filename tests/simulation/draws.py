@@ -13,14 +13,14 @@ from tests.simulation.models import odd
 from tests.simulation.plan import Client, Fault, Message, Settings, derived, weighted
 
 _SIZES: Final = (0, 1, 2, 3, 998, 1000, 8191, 8192, 16383, 16384, 16385, 32768)
-_LARGE: Final = (65535, 65536, 65537, 81920, 131072)
+_LARGE: Final = (65535, 65536, 65537, 81920, 131072, 262144)
 _DOMAINS: Final = ("d1.example", "d2.example", "d3.example")
 _FLOWS: Final = ("cut", "stall", "window", "segments", "drip", "delay")
 
 
 def clients(random: Random) -> tuple[Client, ...]:
     """Return one to three clients."""
-    count = weighted(random, (8, 1), (3, 2), (1, 3))
+    count = weighted(random, (12, 1), (2, 2), (0.5, 3))
     return tuple(
         Client(
             number,
@@ -35,17 +35,17 @@ def clients(random: Random) -> tuple[Client, ...]:
 
 def messages(seed: int, random: Random, senders: tuple[Client, ...]) -> tuple[Message, ...]:
     """Return a few messages; one in many runs is large, or has many recipients."""
-    count = weighted(random, (6, 1), (3, 2), (1, 3), (0.2, 6))
+    count = weighted(random, (10, 1), (2, 2), (0.5, 3), (0.1, 6))
     return tuple(_message(number, seed, random, senders) for number in range(count))
 
 
 def _message(number: int, seed: int, random: Random, senders: tuple[Client, ...]) -> Message:
     client = random.choice(senders)
-    count = weighted(random, (6, 1), (3, 2), (2, 3), (0.2, 10), (0.05, 50))
+    count = weighted(random, (12, 1), (3, 2), (1, 3), (0.15, 10), (0.02, 50))
     names = [f"m{number}r{each}@{random.choice(_DOMAINS)}" for each in range(count)]
     if count > 1 and random.random() < 0.1:
         names[-1] = names[0]
-    tries = weighted(random, (3, 1), (1, 2))
+    tries = weighted(random, (5, 1), (1, 2))
     size = weighted(
         random,
         (10, random.randrange(200)),

@@ -25,6 +25,8 @@ class Said:
     @ivar kind: what it is at that point, as L{tests.simulation.table} names it.
     @ivar sender: of the transaction in which it was said; empty outside of one.
     @ivar recipients: those that it is about; empty when it is about all.
+    @ivar code: of a well-formed reply; 0 for others.
+    @ivar odd: whether it is the plan's, not the right one.
     @ivar complete: whether the peer has written all of it.
     """
 
@@ -35,6 +37,8 @@ class Said:
     moment: float
     sender: str = ""
     recipients: tuple[str, ...] = ()
+    code: int = 0
+    odd: bool = False
     complete: bool = False
 
 

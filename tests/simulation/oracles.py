@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from slimtwist.outcome import Outcome
 from slimtwist.testing import Wire
 from slimtwist.testing.sockets import StreamSocket
+from tests.simulation import opinion
 from tests.simulation.ledger import Attempt, Ledger, Said
 from tests.simulation.octets import octets
 from tests.simulation.table import TABLE, UNKNOWN
@@ -34,6 +35,8 @@ _KEY: Final = re.compile(rb"\bid ([^\s;]+)")
 _OWN: Final = frozenset({"5.3.4", "5.6.3", "5.6.7"})
 #: Seconds by which an attempt may pass its deadline: what cancelling takes.
 _GRACE: Final = 1.0
+#: Seconds that the reply to a command may take; RFC 5321 4.5.3.2 for most.
+_WAITS: Final = {"MAIL": 300.0, "RCPT": 300.0, "DATA": 120.0, "body": 240.0, "RSET": 20.0}
 _VIOLATION: Final = "protocol error"
 #: Kinds of replies that are about the connection, whatever they were said to.
 _WHOLE: Final = ("goodbye",)
@@ -72,9 +75,10 @@ def _end(world: World, wire: Wire) -> StreamSocket:
     return wire.client if world.side(wire.attempt) == "peer" else wire.server
 
 
-def _of_models(call: object) -> bool:
-    """Tell whether a timer belongs to a model: those may wait on lines that are dead."""
-    return str(getattr(call, "__module__", "")).startswith("tests.simulation")
+def timers(world: World) -> list[str]:
+    """Return the timers that are ours."""
+    calls = world.reactor.getDelayedCalls()
+    return [str(each) for each in calls if each.func.__module__.startswith("slimtwist.")]
 
 
 def parts(stored: bytes) -> tuple[str, bytes]:
@@ -162,6 +166,35 @@ def _decided(world: World) -> None:
                 _check_said(world.ledger, attempt, name, outcome, said)
 
 
+@oracle
+def _opinion(world: World) -> None:
+    """Compare each outcome with what it should be, where replies alone decide."""
+    if not opinion.has_opinion(world.plan):
+        return
+    for attempt in world.ledger.attempts:
+        words = opinion.expected(world, attempt)
+        for name, outcome in zip(attempt.recipients, attempt.outcomes or (), strict=False):
+            word = verdict_of(outcome)
+            if name in words and word not in words[name]:
+                text = f"{name} in {attempt.key}: {word}, not {', '.join(words[name])}: {outcome}"
+                world.ledger.wrong("opinion", text)
+
+
+@oracle
+def _patient(world: World) -> None:
+    """Check that silence is waited for as long as its command allows, and no longer (L7)."""
+    if not opinion.has_opinion(world.plan):
+        return
+    waits = _WAITS | {"end of data": world.plan.settings.final}
+    for attempt in world.ledger.attempts:
+        said = [each for each in world.ledger.said.values() if each.sender == attempt.sender]
+        if attempt.sender and said and said[-1].kind == "silence":
+            waited = attempt.ended - said[-1].moment
+            if waited > waits[said[-1].stage] + _GRACE:
+                where = f"{attempt.key} after silence at {said[-1].stage}"
+                world.ledger.wrong("L7", f"{where} took {waited} s")
+
+
 def _check_own(ledger: Ledger, attempt: Attempt, name: str, outcome: Outcome) -> None:
     """Check an outcome for which no peer's reply is shown: it is never for good."""
     word = verdict_of(outcome)
@@ -189,7 +222,7 @@ def _check_said(ledger: Ledger, attempt: Attempt, name: str, outcome: Outcome, s
         ledger.wrong("L12", f"{where} was said of {said.recipients}")
     if said.sender and said.sender != attempt.sender:
         ledger.wrong("L10", f"{where} was said of a message from {said.sender}")
-    if outcome.command != stage:
+    if outcome.command != stage and said.kind not in _WHOLE:
         ledger.wrong("L11", f"{where} is shown as a reply to {outcome.command}")
 
 
@@ -219,12 +252,12 @@ def _told(world: World) -> None:
 @oracle
 def _left(world: World) -> None:
     """Check that nothing is left: no timer, connection, port, file (L3, L6)."""
-    left = [str(each) for each in world.reactor.getDelayedCalls() if not _of_models(each.func)]
+    left = [*world.left, *timers(world)]
     left += [each for each in world.reactor.network.listening() if each.startswith(world.edge)]
     left += [f"connection {wire.up.name}" for wire in _wires(world) if not _end(world, wire).closed]
     for each in left:
         world.ledger.wrong("left", each)
-    if world.files != descriptors():
+    if descriptors() > world.files:
         world.ledger.wrong("left", f"{descriptors() - world.files} descriptors")
 
 

@@ -81,6 +81,8 @@ def _play(world: World) -> None:
     _pass(world, START + HORIZON, lambda: world.idle and reactor.seconds() > START)
     world.stop()
     _pass(world, reactor.seconds() + STOP, lambda: world.stopped and world.idle)
+    reactor.flush()
+    world.left = oracles.timers(world)
     # What takes no time, and what peers and networks do to connections that we have ended.
     _pass(world, reactor.seconds() + HORIZON, lambda: False)
 

@@ -17,7 +17,7 @@ class Statistics:
 
     @ivar seeds: runs.
     @ivar seconds: virtual time.
-    @ivar failed: seeds in which something was wrong.
+    @ivar failed: in how many of them something was wrong.
     """
 
     seeds: int = 0
@@ -26,7 +26,7 @@ class Statistics:
     verdicts: Counter[str] = field(default_factory=Counter)
     injected: Counter[str] = field(default_factory=Counter)
     covered: set[tuple[str, str]] = field(default_factory=set)
-    failed: list[tuple[str, int]] = field(default_factory=list)
+    failed: int = 0
 
     def add(self, result: Result) -> None:
         """Count a run."""
@@ -36,8 +36,7 @@ class Statistics:
         self.verdicts.update(result.verdicts)
         self.injected.update(result.injected)
         self.covered |= result.covered
-        if result.violations:
-            self.failed.append((result.plan.scenario, result.plan.seed))
+        self.failed += bool(result.violations)
 
     def merge(self, other: Statistics) -> None:
         """Count what others counted."""
@@ -49,13 +48,15 @@ class Statistics:
         self.covered |= other.covered
         self.failed += other.failed
 
-    def lines(self, elapsed: float) -> Iterator[str]:
+    def lines(self, elapsed: float, first: int) -> Iterator[str]:
         """Yield the figures as text.
 
         @param elapsed: seconds of real time.
+        @param first: the first seed.
         """
-        yield f"seeds: {self.seeds}"
+        yield f"seeds: {self.seeds} from {first} on"
         yield f"virtual time: {self.seconds / 86400:.1f} days"
+        yield f"deliveries: {self.verdicts['delivered']}"
         yield f"outcomes: {_counts(self.verdicts)}"
         yield f"faults injected: {_counts(self.injected)}"
         known = self.covered & TABLE.keys()

@@ -49,6 +49,9 @@ class World:
     @ivar fates: of attempts to connect: C{"peer 0"}.
     @ivar wires: what is done to connections: C{"peer 0"}.
     @ivar relay: the relay, watched.
+    @ivar stopped: whether the service has stopped.
+    @ivar left: our timers that there were then.
+    @ivar files: the descriptors that there were before.
     """
 
     edge = EDGE
@@ -63,6 +66,7 @@ class World:
         self.stopping: Deferred[None] | None = None
         self.stopped = False
         self.files = 0
+        self.left: list[str] = []
         self._counts: dict[tuple[str, str], int] = {}
         if plan.settings.shuffled:
             self.reactor.pick = Random(derived(plan.seed, "order")).randrange

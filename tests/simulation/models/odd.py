@@ -101,6 +101,8 @@ NAMES: Final = (
     *_EXTRA,
 )
 
+#: Those after which nothing but the reply decides.
+PLAIN: Final = frozenset({*NAMES} - {*_EXTRA, "then close", "then reset", "then mute", "drip"})
 #: What may be said in the middle of a message.
 INTERRUPTIONS: Final = (*map(str, CODES), *_MALFORMED, *_ENDS, *_SILENT)
 

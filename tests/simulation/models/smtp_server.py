@@ -124,9 +124,8 @@ class _Conversation(Protocol):
         kind = reply.kind if name else kind_of(stage, int(right[:3]))
         steps: tuple[Step, ...] = reply.steps if name else (right,)
         sender = self._sender if self._sender is not None else self._refused_sender
-        said = Said(
-            token, self._number, stage, kind, self._host.clock.seconds(), sender or "", about
-        )
+        now, code = self._host.clock.seconds(), reply.code if name else int(right[:3])
+        said = Said(token, self._number, stage, kind, now, sender or "", about, code, bool(name))
         self._ledger.say(said)
         self._out.extend(steps)
         self._out.append(lambda: setattr(said, "complete", True))
@@ -374,7 +373,7 @@ class _Conversation(Protocol):
                 self._keep(octets, self._accepted, self._early)
             self._end("mute")
             return
-        if self._size is not None and self._size != len(octets):
+        if self._accepted and self._size is not None and self._size != len(octets):
             self._wrong(f"SIZE={self._size}, and there are {len(octets)} octets")
         groups = (
             [(each,) for each in self._accepted] if self._host.lmtp else [tuple(self._accepted)]

@@ -1,0 +1,108 @@
+# -*- test-case-name: tests.simulation.test_oracles -*-
+"""What each attempt should have come to, worked out from what the peer said and the table alone.
+
+It reads the peer's side of the ledger only: which replies were given to which commands of an
+attempt, in order.  Where more than replies decides (a network that fails, a deadline, a stop, a
+reply too many) it has no opinion.
+
+Rules beside the table: a violation decides for all in its group of commands; a message that starts
+again on another connection starts from nothing; 452 to a recipient behind one who was accepted
+means another transaction (RFC 5321 4.5.3.1.10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from tests.simulation.ledger import Attempt, Said
+from tests.simulation.models.odd import PLAIN
+from tests.simulation.plan import Plan
+from tests.simulation.table import DEFERRED, TABLE, UNKNOWN
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+#: Words of the table, of which any will do.
+Words = frozenset[str]
+_GROUP: Final = ("MAIL", "RCPT", "DATA")
+_CUT: Final = frozenset({DEFERRED, UNKNOWN})
+#: A host that says it to MAIL or DATA may have another transaction in mind.
+_FORGOTTEN: Final = 503
+
+
+def has_opinion(plan: Plan) -> bool:
+    """Tell whether in a run of this plan nothing but replies decides."""
+    slow = plan.settings.direct < 500
+    return not slow and all(each.kind == "reply" and each.value in PLAIN for each in plan.faults)
+
+
+def expected(world: World, attempt: Attempt) -> dict[str, Words]:
+    """Return what may become of recipients; nothing for those of whom there is no opinion."""
+    if not attempt.sender or len(set(attempt.recipients)) < len(attempt.recipients):
+        return {}
+    said = [each for each in world.ledger.said.values() if each.sender == attempt.sender]
+    if any(each.code == _FORGOTTEN and each.odd for each in said):
+        return {}
+    opinion: dict[str, Words] = {}
+    connection = None
+    for transaction in _transactions(said):
+        if transaction[0].connection != connection:
+            opinion, connection = {}, transaction[0].connection
+        left = [name for name in attempt.recipients if name not in opinion]
+        opinion |= _judge(transaction, left, world.ledger.covered)
+    return opinion
+
+
+def _transactions(said: Iterable[Said]) -> Iterator[list[Said]]:
+    found: list[list[Said]] = []
+    for each in said:
+        if each.stage == "MAIL":
+            found.append([])
+        if found and (each.stage in _GROUP or each.stage in ("body", "end of data")):
+            found[-1].append(each)
+    yield from found
+
+
+def _judge(said: list[Said], left: list[str], covered: set[tuple[str, str]]) -> dict[str, Words]:
+    """Return what one transaction decides, and for whom."""
+    group = [each for each in said if each.stage in _GROUP]
+    wrong = next((each for each in group if each.kind == "violation"), None)
+    if wrong is not None:
+        covered.add((wrong.stage, wrong.kind))
+        return dict.fromkeys(left, frozenset({DEFERRED}))
+    mail = group[0]
+    if mail.kind != "yes":
+        return dict.fromkeys(left, _word(mail, covered))
+    opinion: dict[str, Words] = {}
+    accepted: list[str] = []
+    for each in group[1:]:
+        if each.stage != "RCPT":
+            continue
+        if each.kind == "yes":
+            accepted += each.recipients
+        elif not (accepted and each.code == 452):
+            opinion |= dict.fromkeys(each.recipients, _word(each, covered))
+        if each.kind in ("silence", "lost", "goodbye"):
+            rest = [name for name in left if name not in opinion]
+            return opinion | dict.fromkeys(rest, frozenset({DEFERRED}))
+    return opinion | _conclude(said, accepted, covered)
+
+
+def _conclude(
+    said: list[Said], accepted: list[str], covered: set[tuple[str, str]]
+) -> dict[str, Words]:
+    """Return what becomes of those who were accepted."""
+    last = [each for each in said if each.stage in ("DATA", "body", "end of data")]
+    if not last or last[-1].stage == "body" or (last[-1].stage, last[-1].kind) == ("DATA", "yes"):
+        return dict.fromkeys(accepted, _CUT) if not last or last[-1].stage == "DATA" else {}
+    opinion: dict[str, Words] = dict.fromkeys(accepted, _word(last[-1], covered))
+    for each in last:
+        if each.stage == "end of data" and each.recipients:
+            opinion |= dict.fromkeys(each.recipients, _word(each, covered))
+    return opinion
+
+
+def _word(said: Said, covered: set[tuple[str, str]]) -> Words:
+    covered.add((said.stage, said.kind))
+    return frozenset({TABLE[said.stage, said.kind]})
