@@ -10,26 +10,22 @@ Sources: RFC 5321 3.3 (end of data), 4.2 (replies).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger
 from twisted.mail.interfaces import IMessageSMTP
-from twisted.mail.smtp import SMTP, Address, SMTPFactory, User
+from twisted.mail.smtp import COMMAND, SMTP, Address, SMTPFactory, SMTPServerError, User
 from twisted.python.failure import Failure
 
 from slimtwist.edge.mail.asking import Asking, asking
-from slimtwist.edge.mail.refused import Refused, reply_of
+from slimtwist.edge.mail.refused import Refused
 from slimtwist.edge.mail.serial import Serial
 from slimtwist.edge.mail.transaction import RelayMessage
-from slimtwist.edge.replies import INTERNAL, ONE_RECIPIENT
-from slimtwist.reply import Reply
-
-_TAKEN: Final = Reply.parse("250 2.0.0 taken")
-_INTERNAL: Final = Reply.received(INTERNAL)
+from slimtwist.edge.mail.verdict import meaning, verdict
+from slimtwist.edge.replies import ONE_RECIPIENT
 
 _Factory = TypeVar("_Factory", bound=SMTPFactory)
 _Place = Callable[[], IMessageSMTP]
@@ -41,12 +37,11 @@ class TrueReplies(Serial):
     Mixed in before another subclass of C{SMTP}, as L{with_true_replies} does.
     """
 
-    _log = Logger()
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - each server has its own
         """Begin as the server that this is mixed into."""
         super().__init__(*args, **kwargs)
         self._messages: list[IMessageSMTP] = []
+        self._first = True  # no line of the message has come yet
         self._admitted = 0
         self._alone = False
 
@@ -63,7 +58,7 @@ class TrueReplies(Serial):
 
     def validateFrom(self, helo: tuple[bytes | None, bytes], origin: Address) -> Any:  # noqa: ANN401
         """Begin a transaction. See C{SMTP.validateFrom}."""
-        self._admitted, self._alone = 0, False
+        self._admitted, self._alone, self._first = 0, False, True
         self._messages = []
         return super().validateFrom(helo, origin)
 
@@ -102,26 +97,38 @@ class TrueReplies(Serial):
         self._messages.append(message)
         return message
 
-    def _messageHandled(self, results: list[tuple[bool, object]]) -> None:
-        """Answer the end of data. C{SMTP} calls this with what the messages have led to."""
+    def state_DATA(self, line: bytes) -> None:
+        """Take a line of a message, or its end."""
+        if line == b".":
+            self._end()
+        elif self.datafailed is None:
+            try:
+                self._give(line.removeprefix(b"."))
+            except SMTPServerError as error:
+                self.datafailed = error
+                self.drop()
+
+    def _give(self, line: bytes) -> None:
+        # The server's trace field needs a header below it, or an empty line; ours does not.
+        headless = self._first and line and b":" not in line
+        self._first = False
+        for message in self._messages:
+            if headless and not isinstance(message, RelayMessage):
+                message.lineReceived(b"")
+            message.lineReceived(line)
+
+    def _end(self) -> None:
+        self.mode = COMMAND
+        if self.datafailed is not None:
+            self._messages = []
+            self.say(meaning(Failure(self.datafailed)).encode())
+            return
+        ends = [maybeDeferred(message.eomReceived) for message in self._messages]
+        DeferredList(ends, consumeErrors=True).addCallback(self._answer)
+
+    def _answer(self, results: list[tuple[bool, object]]) -> None:
         self._messages = []
-        if not self._gone:
-            self.say(max(self._replies(results), key=_weight, default=_TAKEN).encode())
-
-    def _replies(self, results: list[tuple[bool, object]]) -> Iterator[Reply]:
-        for success, result in results:
-            if isinstance(result, Failure):
-                yield self._meaning(result)
-            elif isinstance(result, list):  # of an alias, which stands for several
-                yield from self._replies(result)
-            else:
-                yield result if isinstance(result, Reply) and success else _TAKEN
-
-    def _meaning(self, failure: Failure) -> Reply:
-        reply = reply_of(failure.value)
-        if reply is None:
-            self._log.failure("a message was not taken", failure)
-        return reply or _INTERNAL
+        self.say(verdict(results).encode())
 
 
 def with_true_replies(factory: _Factory) -> _Factory:
@@ -138,8 +145,3 @@ def with_true_replies(factory: _Factory) -> _Factory:
     if not issubclass(kind, TrueReplies):
         factory.protocol = cast("type[SMTP]", type(kind.__name__, (TrueReplies, kind), {}))
     return factory
-
-
-def _weight(reply: Reply) -> int:
-    """Order replies for one that speaks for all: a success for one is none for the others."""
-    return {2: 0, 5: 1, 4: 2}.get(reply.code // 100, 2)

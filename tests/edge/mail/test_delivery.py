@@ -55,6 +55,16 @@ class OutcomeTests(MailTestCase):
             envelope.client, Client("127.0.0.1", None, "client.example", "ESMTP", None, None)
         )
 
+    def test_octets(self) -> None:
+        """Whatever a message begins with, it goes on as it is (L8)."""
+        self.serve()
+        visitor = self.met()
+        for octets in (b"hello\r\n", b"\r\nhello\r\n", b" x\r\n", b"..\r\n\r\n", b"\xff\0\r\n"):
+            self.send(visitor, octets=octets)
+            message = self.hop.messages[-1]
+            _, _, below = message.partition(b" +0000\r\n")
+            self.assertEqual(below, octets.removeprefix(b".") if octets[:1] == b"." else octets)
+
     def test_refused(self) -> None:
         """A refusal has the next hop's code, enhanced code and text, and nothing transient becomes
         a failure (L2, L11).

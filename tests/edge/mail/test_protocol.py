@@ -140,6 +140,17 @@ class OthersTests(MailTestCase):
         header = b"Received: by somebody else"
         self.assertEqual([each.lines for each in deliveries.messages], [[header, b"a: b"]] * 2)
 
+    def test_header(self) -> None:
+        """Where a message has no header, an empty line keeps the server's own apart; in ours there
+        is none that was not sent (L8).
+        """
+        deliveries = self.hand_to_others(*[succeed(None)] * 3)
+        visitor = self.met()
+        for octets in (b"hello\r\na: b\r\n", b"..\r\n", b"\r\nhello\r\n"):
+            self.send(visitor, octets=octets)
+        lines = [each.lines[1:] for each in deliveries.messages]
+        self.assertEqual(lines, [[b"", b"hello", b"a: b"], [b"", b"."], [b"", b"hello"]])
+
     def test_bad_line(self) -> None:
         """A message that refuses a line is dropped, and the reply is its own."""
         deliveries = self.hand_to_others(succeed(None))
