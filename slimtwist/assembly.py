@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Final, Literal, cast
 
 from slimtwist.choices import DEFAULT_LISTENER, Choices
-from slimtwist.domains import a_label
 from slimtwist.edge.access import Access, open_relay
 from slimtwist.edge.auth import portal
 from slimtwist.edge.clients import Clients
@@ -28,8 +27,7 @@ from slimtwist.limits import Limits, Timeouts
 from slimtwist.nameservers import parse_server
 from slimtwist.queue.direct import DirectQueue
 from slimtwist.relay.definitions import Definitions
-from slimtwist.relay.route import RouteRelay
-from slimtwist.relay.shared import part_of
+from slimtwist.relay.routing import Route, Routing
 from slimtwist.resolver import StubResolver
 from slimtwist.runtime import Runtime
 from slimtwist.service import Edge, Listener, RelayService
@@ -107,25 +105,13 @@ def _relay(choices: Choices, runtime: Runtime) -> IRelay:
     if not choices.route:
         with _blaming("--relay"):
             return runtime.relay(choices.relay)
-    # Equal descriptions mean one relay, and so one pool.
-    built: dict[str, IRelay] = {}
-
-    def build(description: str) -> IRelay:
-        if description not in built:
-            built[description] = part_of(runtime, description)
-        return built[description]
-
+    routing = Routing(runtime)
     with _blaming("--relay"):
-        default = build(choices.relay)
-    routes: dict[str, IRelay] = {}
+        default = routing.build(choices.relay)
     for text in choices.route:
         with _blaming(f"--route {text!r}"):
-            domain, description = _route(text)
-            if domain in routes:
-                raise ValueError(f"{domain!r} has a route already")
-            routes[domain] = build(description)
-            RouteRelay(routes, default, runtime=runtime)  # says what is wrong with the domain
-    return RouteRelay(routes, default, runtime=runtime)
+            routing.add(text)
+    return routing.relay(default)
 
 
 def _defining(choices: Choices, runtime: Runtime) -> Runtime:
@@ -136,14 +122,6 @@ def _defining(choices: Choices, runtime: Runtime) -> Runtime:
         with _blaming(f"--define {name}"):
             _ = definitions[name]
     return definitions.runtime
-
-
-def _route(text: str) -> tuple[str, str]:
-    domain, equals, description = text.partition("=")
-    if not equals:
-        raise ValueError("it is not DOMAIN=DESCRIPTION")
-    star = "*." if domain.startswith("*.") else ""
-    return star + a_label(domain.removeprefix("*.")), description
 
 
 def _edge_options(choices: Choices, runtime: Runtime) -> EdgeOptions:
@@ -218,8 +196,6 @@ def _listener(option: str, text: str, runtime: Runtime, edge: Edge) -> Listener:
 
 def _about(choices: Choices, queue: IQueue) -> Iterator[str]:
     yield f"mail goes to {choices.relay}"
-    for text in choices.route:
-        domain, description = _route(text)
-        yield f"mail for {domain} goes to {description}"
+    yield from (str(Route.parse(text)) for text in choices.route)
     if queue.single and (choices.smtp or not (choices.lmtp or choices.http)):
         yield _ONE_RECIPIENT

@@ -24,7 +24,7 @@ class Choices:
     @ivar smtp: endpoints.
     @ivar lmtp: endpoints.
     @ivar http: endpoints.
-    @ivar route: C{DOMAIN=DESCRIPTION} each.
+    @ivar route: C{DOMAIN=DESCRIPTION} or C{from=DOMAIN=DESCRIPTION} each.
     @ivar define: C{NAME=DESCRIPTION} each.
     @ivar queue: C{direct:}.
     @ivar accept: domains.

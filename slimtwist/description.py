@@ -84,11 +84,14 @@ def _arguments(text: str) -> list[tuple[str | None, str]]:
     return [*found, (name, value)]
 
 
-def _chunks(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield what a text is made of, and of each chunk whether it means nothing but itself."""
+def _chunks(text: str, *, escapes: bool = True) -> Iterator[tuple[str, bool]]:
+    """Yield what a text is made of, and of each chunk whether it means nothing but itself.
+
+    @param escapes: whether a backslash has a meaning outside of brackets.
+    """
     pairs, at = _bracketed(text), 0
     while at < len(text):
-        escaped = text[at] == "\\"
+        escaped = escapes and text[at] == "\\"
         end = pairs.get(at, at + 1 + escaped)
         yield text[at + escaped : end], escaped or at in pairs
         at = end
@@ -112,6 +115,17 @@ def _bracketed(text: str) -> dict[int, int]:
 def unbracketed(text: str) -> str:
     """Return a text without the brackets around it, if it has them."""
     return text[1:-1] if text.startswith("[") and text.endswith("]") else text
+
+
+def listed(text: str) -> list[str]:
+    """Return what stands between commas outside of brackets."""
+    found = [""]
+    for chunk, literal in _chunks(text, escapes=False):
+        if chunk == "," and not literal:
+            found.append("")
+        else:
+            found[-1] += chunk
+    return found
 
 
 def is_relay_name(text: str) -> bool:

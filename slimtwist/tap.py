@@ -93,7 +93,7 @@ class Options(usage.Options, AuthOptionMixin):
         self["http"].append(endpoint)
 
     def opt_route(self, route: str) -> None:
-        """* DOMAIN=DESCRIPTION: the relay for a domain, or for *.DOMAIN."""
+        """* DOMAIN=DESCRIPTION: the relay for a domain, or *.DOMAIN; from=DOMAIN=... by sender."""
         self["route"].append(route)
 
     def opt_define(self, definition: str) -> None:

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from slimtwist.description import (
     Description,
+    listed,
     number,
     parse_description,
     seconds,
@@ -78,6 +79,18 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual(parse_description("x:[[a:b]:c").args, ("[[a:b]", "c"))
         self.assertEqual(parse_description("x:[a:b]]:c").args, ("[a:b]]", "c"))
         self.assertEqual(unbracketed("[a"), "[a")
+
+    def test_listed(self) -> None:
+        """Commas part what is not in brackets; a backslash is one."""
+        for text, parts in (
+            ("", [""]),
+            ("a", ["a"]),
+            ("a,,b", ["a", "", "b"]),
+            ("a=[x:y,z],[b,[c,d]],e", ["a=[x:y,z]", "[b,[c,d]]", "e"]),
+            ("[a,b", ["[a", "b"]),
+            (r"a\,b", ["a\\", "b"]),
+        ):
+            self.assertEqual(listed(text), parts)
 
     def test_escapes(self) -> None:
         """A backslash takes the next character literally."""

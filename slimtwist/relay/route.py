@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.relay.test_route -*-
-"""The relay that sends each recipient's mail the way of his domain.
+"""The relay that sends each recipient's mail the way of his domain, or of the sender's.
 
 A message for several ways is split; the attempts run side by side, and none of them can change
 what another one came to.  What C{--route} of C{twistd relay} builds.
@@ -8,6 +8,7 @@ what another one came to.  What C{--route} of C{twistd relay} builds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from twisted.internet.defer import Deferred, DeferredList, fail, maybeDeferred
@@ -26,9 +27,13 @@ from slimtwist.settle import settle
 _NEVER: Final = 86400.0
 
 
+#: No routes.
+_NONE: Final[Mapping[str, IRelay]] = MappingProxyType({})
+
+
 @implementer(IRelay)
 class RouteRelay:
-    """Chooses a relay by the domain of the recipient."""
+    """Chooses a relay by the domain of the recipient, or else of the sender."""
 
     _log = Logger()
 
@@ -37,6 +42,7 @@ class RouteRelay:
         routes: Mapping[str, IRelay],
         default: IRelay,
         *,
+        senders: Mapping[str, IRelay] = _NONE,
         runtime: Runtime | None = None,
     ) -> None:
         """Take the relays, which are stopped together with this one.
@@ -44,14 +50,15 @@ class RouteRelay:
         @param routes: by domain; C{*.example.com} stands for all below it.  The exact domain comes
             first, then the longest pattern.
         @param default: for every other domain, and for C{postmaster} without one.
+        @param senders: instead of the default, by the domain of the sender, in the same way.
         @param runtime: the clock; C{None} for that of the process.
         @raise ValueError: a domain is malformed; the text names it.
         """
-        self._table: DomainTable[IRelay] = DomainTable()
-        for domain, relay in routes.items():
-            self._table.put(domain, relay)
+        self._table = _table(routes)
+        self._senders = _table(senders)
         self._default = default
-        self._relays = list({id(relay): relay for relay in [*routes.values(), default]}.values())
+        relays = [*routes.values(), *senders.values(), default]
+        self._relays = list({id(relay): relay for relay in relays}.values())
         self._stopping = False
         self._clock = (runtime or default_runtime()).reactor
 
@@ -89,14 +96,23 @@ class RouteRelay:
     def _split(self, envelope: Envelope) -> list[tuple[IRelay, list[int]]]:
         """Return the positions of the recipients of each relay."""
         parts: dict[int, tuple[IRelay, list[int]]] = {}
+        of_sender = self._senders.get(envelope.sender.domain)
+        default = self._default if of_sender is None else of_sender
         for position, recipient in enumerate(envelope.recipients):
             found = self._table.get(recipient.address.domain)
-            relay = self._default if found is None else found
+            relay = default if found is None else found
             parts.setdefault(id(relay), (relay, []))[1].append(position)
         return list(parts.values())
 
     def _trouble(self, failure: object, relay: IRelay) -> None:
         self._log.failure("relay {relay} did not stop", failure, relay=relay)  # type: ignore[arg-type]
+
+
+def _table(routes: Mapping[str, IRelay]) -> DomainTable[IRelay]:
+    table: DomainTable[IRelay] = DomainTable()
+    for domain, relay in routes.items():
+        table.put(domain, relay)
+    return table
 
 
 class _Attempt:

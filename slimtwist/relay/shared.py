@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 
 
 class SharedRelay:
-    """Counts its users."""
+    """Counts its users; after the last one it stays stopped."""
 
     def __init__(self, relay: IRelay, name: str) -> None:
         """Begin without a user.

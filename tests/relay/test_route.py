@@ -124,6 +124,23 @@ class ChoiceTests(RouteTestCase):
         self.attempt("postmaster", "x@a.example")
         self.assertEqual(self.other.asked, [(["postmaster"], 2)])
 
+    def test_senders(self) -> None:
+        """Where the recipient's domain has no way of its own, the sender's may have one."""
+        relay = RouteRelay(
+            {"a.example": self.a},
+            self.other,
+            senders={"*.org": self.b},
+            runtime=Runtime(self.reactor),
+        )
+        given = message("x@a.example", "y@c.example")
+        self.successResultOf(relay.attempt(given, 0))
+        self.assertEqual(
+            (self.a.asked, self.b.asked), ([(["x@a.example"], 0)], [(["y@c.example"], 0)])
+        )
+        self.assertEqual(self.other.asked, [])
+        relay.stop()
+        self.assertIsNotNone(self.b.stopping)
+
     def test_bad_domain(self) -> None:
         """A route for what is no domain is refused, by name."""
         error = self.assertRaises(ValueError, RouteRelay, {"a b": self.a}, self.other)
