@@ -36,7 +36,7 @@ _HINTS: Final[Mapping[int | None, str]] = {
     errno.EACCES: "; ports below 1024 need root: start as root, with twistd's --uid and --gid",
     errno.EADDRNOTAVAIL: "; it is not an address of this host",
 }
-#: Seconds that a queue and its relay have at least to end, however long the clients took.
+#: Seconds that a queue and its relay have to end when no message can be under way any more.
 _LAST_WAIT: Final = 10.0
 
 
@@ -172,7 +172,8 @@ class RelayService(Service):
         await DeferredList([*closing, *leaving], consumeErrors=True)
         left = self._longest_stop() - (self._clock.seconds() - begun)
         try:
-            await self._queue.stop().addTimeout(max(left, _LAST_WAIT), self._clock)
+            # A queue may wait as long for messages that it did not get from here.
+            await self._queue.stop().addTimeout(max(left, 0) + _LAST_WAIT, self._clock)
         except Exception:  # noqa: BLE001 - a queue or a relay may be anybody's code
             self._log.failure("queue {queue} did not stop", queue=self._queue)
 

@@ -14,6 +14,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from slimtwist.edge.smtp import SmtpEdgeFactory
+from slimtwist.envelope import Envelope
 from slimtwist.queue.direct import DirectQueue
 from slimtwist.relay.blackhole import BlackholeRelay
 from slimtwist.service import Listener, ListeningFailed, RelayService
@@ -257,15 +258,33 @@ class StopTests(RelayTestCase):
         self.assertEqual(self.codes(visitor, said[-10:]), ["250 2.0.0", "421 4.3.2"])
         self.reactor.wait(stopped, within=10)
 
+    def test_message_of_another(self) -> None:
+        """A message that did not come in by the service is waited for as long, and its connection
+        then has the time to end (OS-01).
+        """
+        self.before = self.reactor.leftovers().ports
+        queue = DirectQueue(self.runtime, self.runtime.relay("smtp:smarthost.example"))
+        service = RelayService(self.runtime, queue, [self.listener(queue)])
+        service.startService()
+        self.hop.answers.rules = {".": Stall()}
+        promise = queue.submit(Envelope.parse("a@example.org", ["b@example.net"], b"x\r\n"))
+        self.reactor.advance(1)
+        self.reactor.wait(service.stopService(), within=70)
+        self.assertEqual([reply.code for reply in self.reactor.wait(promise, 0)], [451])
+        self.assert_nothing_left()
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def listener(self, queue: DirectQueue) -> Listener:
+        """Return where a service in front of a queue listens."""
+        endpoint = serverFromString(self.reactor, "tcp:2525:interface=127.0.0.1")
+        return Listener(endpoint, SmtpEdgeFactory(self.runtime, queue), "tcp:")
+
     def test_stubborn_relay(self) -> None:
         """A relay that never stops cannot keep the service from it; it is told of (L3)."""
         queue = DirectQueue(self.runtime, StubbornRelay())
-        endpoint = serverFromString(self.reactor, "tcp:2525:interface=127.0.0.1")
-        service = RelayService(
-            self.runtime, queue, [Listener(endpoint, SmtpEdgeFactory(self.runtime, queue), "tcp:")]
-        )
+        service = RelayService(self.runtime, queue, [self.listener(queue)])
         service.startService()
-        self.reactor.wait(service.stopService(), within=60)
+        self.reactor.wait(service.stopService(), within=70)
         self.assertEqual(len(self.flushLoggedErrors()), 1)
 
     def test_failing_queue(self) -> None:
