@@ -15,12 +15,15 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.interface import InterfaceClass
 
 from slimtwist import content, envelope, errors, outcome, runtime
 from slimtwist.envelope import Envelope
-from slimtwist.interfaces import IRelay
+from slimtwist.interfaces import IRelay, IRelayPolicy
+from slimtwist.policy.headers import AddHeader
 from slimtwist.relay.http import HttpRelay, Names
 from slimtwist.relay.pipe import PipeRelay
+from slimtwist.relay.policy import PolicyRelay
 from slimtwist.relay.template import NAMES
 from slimtwist.runtime import Runtime
 from slimtwist.smtp.tls import TlsPolicy
@@ -42,13 +45,14 @@ def known() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for module in (content, envelope, errors, outcome, runtime):
         found |= vars(module)
-    return {**found, "TlsPolicy": TlsPolicy, "Names": Names, "IRelay": IRelay, "replace": replace}
+    others = (AddHeader, IRelay, IRelayPolicy, Names, PolicyRelay, TlsPolicy, replace)
+    return {**found, **{each.__name__: each for each in others}}
 
 
 def has(thing: Any, member: str) -> bool:  # noqa: ANN401 - a class, or an interface
     """Tell whether a class says that it has a member: in its code, or as C{@ivar}."""
-    if thing is IRelay:
-        return member in IRelay
+    if isinstance(thing, InterfaceClass):
+        return member in thing
     return hasattr(thing, member) or f"@ivar {member}:" in (inspect.getdoc(thing) or "")
 
 
@@ -64,7 +68,7 @@ class NameTests(SynchronousTestCase):
     def test_members(self) -> None:
         """So can what has the methods and attributes of the next two tables."""
         count = 0
-        for title in ("Attempts and errors", "Envelope"):
+        for title in ("Attempts and errors", "Policies", "Envelope"):
             for _, right, _ in rows(sections(PAGE)[title]):
                 for name in words(right):
                     owner, _, member = name.partition(".")
