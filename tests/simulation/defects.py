@@ -49,7 +49,7 @@ class Defect:
     @ivar scenario: where it shows.
     @ivar law: with what a violation begins that finds it.
     @ivar plant: plants it, and takes it out again.
-    @ivar aim: makes plans that it shows in of others.
+    @ivar aim: makes plans in which it may show of those that are drawn; L{towards} makes one.
     """
 
     name: str
@@ -74,6 +74,33 @@ def defect(
         return plant
 
     return register
+
+
+def towards(*faults: Fault, recipients: int = 0, size: int = 0, **settings: Any) -> Aim:
+    """Return an aim: plans with these faults and settings.
+
+    @param recipients: so many for message 0, which an application has; 0 for those that were drawn.
+    @param size: of all messages; 0 for what was drawn.
+    """
+
+    def aim(plan: Plan) -> Plan:
+        messages, clients = plan.messages, plan.clients
+        if size:
+            messages = tuple(replace(each, size=size, shape="exact") for each in messages)
+        if recipients:
+            names = tuple(f"m0r{each}@d1.example" for each in range(recipients))
+            first = replace(messages[0], recipients=names, null=False)
+            messages = (first, *messages[1:])
+            clients = tuple(replace(each, entry="call") for each in clients)
+        return replace(
+            plan,
+            settings=replace(plan.settings, **settings),
+            clients=clients,
+            messages=messages,
+            faults=faults or plan.faults,
+        )
+
+    return aim
 
 
 @contextmanager
@@ -112,17 +139,15 @@ def main(words: list[str] | None = None) -> int:
     return 1 if missed else 0
 
 
-def large(plan: Plan) -> Plan:
-    """Aim at what large messages do on connections that take little."""
-    messages = tuple(replace(each, size=262144, shape="exact") for each in plan.messages)
-    stalled = Fault("stall", "peer 0 up", at=20_000)
-    return replace(plan, messages=messages, faults=(*plan.faults, stalled))
-
+_LOST: Final = Fault("reply", "end of data m0", value="close")
+_REFUSED: Final = Fault("reply", "RCPT m0r1", value="550")
+_STALLED: Final = Fault("stall", "peer 0 up", at=20_000)
+_LEFT: Final = Fault("cut", "client 0 up", at=130, value="FIN")
 
 # One for each oracle.
 
 
-@defect("an end of the connection after the message is a success", "L1")
+@defect("an end of the connection after the message is a success", "L1", aim=towards(_LOST))
 def _false_success() -> Iterator[None]:
     def make(there: Any) -> Any:
         def give_up(
@@ -164,13 +189,13 @@ def _unbounded() -> Iterator[None]:
         yield
 
 
-@defect("no wait has an end", "L7")
+@defect("no wait has an end", "L7", aim=towards(Fault("reply", "RCPT m0r0", value="none")))
 def _endless() -> Iterator[None]:
     with put(Deadline, "set", lambda _: lambda self, wait: None):
         yield
 
 
-@defect("an end after the message is not ambiguous", "L4")
+@defect("an end after the message is not ambiguous", "L4", aim=towards(_LOST))
 def _unambiguous() -> Iterator[None]:
     def make(there: Any) -> Any:
         return lambda self, positions, command, ambiguous=False: there(self, positions, command)
@@ -188,7 +213,7 @@ def _repaired() -> Iterator[None]:
         yield
 
 
-@defect("a message is written without waiting", "L6", aim=large)
+@defect("a message is written without waiting", "L6", aim=towards(_STALLED, size=262144))
 def _hasty() -> Iterator[None]:
     with put(Channel, "_leave", lambda _: lambda self, wait: succeed(None)):
         yield
@@ -206,13 +231,13 @@ def _stuffed_by_block() -> Iterator[None]:
         yield
 
 
-@defect("TLS that is required may be missing", "peer")
+@defect("TLS that is required may be missing", "peer", aim=towards(tls="encrypt", starttls=False))
 def _weakened() -> Iterator[None]:
     with put(TlsPolicy, "required", lambda _: property(lambda self: False)):
         yield
 
 
-@defect("a reply decides for the recipient before", "L12")
+@defect("a reply decides for the recipient before", "L12", aim=towards(_REFUSED, recipients=3))
 def _shifted() -> Iterator[None]:
     def make(there: Any) -> Any:
         def judge(self: Transaction, replies: list[bytes]) -> None:
@@ -234,7 +259,7 @@ def _textless() -> Iterator[None]:
         yield
 
 
-@defect("a refusal stops all recipients", "opinion")
+@defect("a refusal stops all recipients", "opinion", aim=towards(_REFUSED, recipients=3))
 def _all_refused() -> Iterator[None]:
     def make(there: Any) -> Any:
         def judge(self: Transaction, replies: list[bytes]) -> None:
@@ -253,7 +278,7 @@ def _timer() -> Iterator[None]:
         yield
 
 
-@defect("a message that is given up keeps its file", "left")
+@defect("a message that is given up keeps its file", "left", aim=towards(_LEFT, memory=10))
 def _file() -> Iterator[None]:
     kept: list[object] = []
 
@@ -284,7 +309,7 @@ def _stumbling() -> Iterator[None]:
         yield
 
 
-@defect("AUTH is tried where nothing protects it", "peer")
+@defect("AUTH is tried where nothing protects it", "peer", aim=towards(tls="verify", login=True))
 def _in_clear() -> Iterator[None]:
     def make(there: Any) -> Any:
         async def starttls(self: Session, name: str, policy: Any) -> None:
