@@ -20,13 +20,14 @@ from typing import Self
 import slimtwist
 
 _WAIT = 30.0
+_UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
 _ADDRESS = re.compile(r"taking mail by \w+ on ([0-9.]+):(\d+) \(")
 
 
 def environment() -> dict[str, str]:
     """Return an environment in which the slimtwist that is tested is found from any folder."""
     path = str(Path(slimtwist.__file__).parents[1])
-    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, **_UNBUFFERED, "PYTHONPATH": path}
 
 
 class Daemon:
@@ -35,21 +36,28 @@ class Daemon:
     @ivar pid: of the process.
     """
 
-    def __init__(self, folder: str, *arguments: str, twistd: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: str,
+        *arguments: str,
+        twistd: Sequence[str] = (),
+        programs: Path | None = None,
+    ) -> None:
         """Start it.
 
         @param folder: a new folder to run in.
         @param arguments: of ``relay``.
         @param twistd: of ``twistd`` itself.
+        @param programs: where ``twistd`` is, of another environment with a slimtwist of its own.
         """
         Path(folder).mkdir()
         self._output = Path(folder, "output")
-        program = str(Path(sys.executable).with_name("twistd"))
+        program = (programs or Path(sys.executable).parent) / "twistd"
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
                 [program, "-n", "--pidfile=", *twistd, "relay", *arguments],
                 cwd=folder,
-                env=environment(),
+                env=environment() if programs is None else {**os.environ, **_UNBUFFERED},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -39,6 +39,7 @@ from slimtwist.testing.steps import (
     Silence,
     Stall,
     StartTls,
+    Step,
     Wait,
     drip,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "Silence",
     "Stall",
     "StartTls",
+    "Step",
     "Trap",
     "VirtualClock",
     "Wait",
