@@ -54,7 +54,7 @@ def _send_each(port: int, domain: str, messages: Sequence[bytes]) -> list[Said]:
 
 def _refused(port: int, octets: bytes) -> tuple[Said, bytes]:
     """Send one message; return the reply, and what comes after it."""
-    with smtplib.SMTP("127.0.0.1", port, "client.test") as smtp:
+    with smtplib.SMTP("127.0.0.1", port, "client.test", timeout=20.0) as smtp:
         smtp.ehlo()
         said = send(smtp, "s@a.test", ["r@b.test"], _ended(octets))
         after = cast("socket.socket", smtp.sock).recv(1)
