@@ -76,3 +76,54 @@ def kind_of(stage: str, code: int) -> str:
     if stage in _EXPECTED:
         return "yes" if code == _EXPECTED[stage] else "violation"
     return "yes" if 200 <= code < 300 and code not in _FOREIGN else "violation"
+
+
+_HEAD: Final = """\
+What a reply comes to
+=====================
+
+What becomes of a recipient when the next hop says this or that, at each point of the dialogue. The
+simulator has this table as data, written from RFC 5321 without a look at the engine, and compares
+the two in each of its runs; this page is made of it, and a test keeps the two in step.
+
+``yes`` is the reply that is hoped for at that point: 354 to DATA, 235 to AUTH, 220 to a connection
+and to STARTTLS, 250 to EHLO, any 2yz elsewhere that RFC 5321 does not give to other commands.
+``no mail`` is a greeting of 521 or 556 (RFC 7504), ``goodbye`` is 421. A ``violation`` is all that
+is no reply, or cannot stand there: the wrong class, an invalid code, lines with different codes, a
+line or a reply without end. ``lost`` is an end of the connection before a complete reply, also in
+the middle of one.
+
+"""
+_FOOT: Final = """
+``body`` is a reply that comes before the end of the message has left. ``deferred, ambiguous``: the
+next hop may have taken the message; whoever tries again may deliver it twice.
+
+Beside the table:
+
+- Where another exchanger or address of the same destination may be asked, what is deferred here is
+  first tried there; only after the last one has it that outcome.
+- A connection that was used before and is found dead is replaced by a new one, once, as long as
+  nothing was decided; so is one of which the next hop loses the commands behind the first.
+- EHLO that is refused for good is followed by HELO, where nothing is needed that only EHLO offers.
+- STARTTLS that is refused, or a handshake that fails, is followed by plaintext where the policy is
+  ``opportunistic``.
+- A violation decides for all recipients of its group of commands: replies may have moved from one to
+  another.
+- 452 to a recipient behind one who was accepted means another transaction (RFC 5321 4.5.3.1.10).
+- In LMTP the end of the message has a reply for each recipient.
+"""
+
+
+def page() -> str:
+    """Return the page of the documentation that shows the table."""
+    heads = ["at", *KINDS]
+    rows = [[stage, *(TABLE[stage, kind] for kind in KINDS)] for stage in STAGES]
+    lines = [".. list-table::", "   :header-rows: 1", "   :stub-columns: 1", ""]
+    for row in [heads, *rows]:
+        lines += [f"   {'-' if place else '* -'} {cell}" for place, cell in enumerate(row)]
+    indented = [line.replace("   - ", "     - ", 1) for line in lines]
+    return _HEAD + "\n".join(indented) + "\n" + _FOOT
+
+
+if __name__ == "__main__":
+    print(page(), end="")  # noqa: T201 - to be written to docs/outcomes.rst
