@@ -107,8 +107,8 @@ Beside the table:
 - EHLO that is refused for good is followed by HELO, where nothing is needed that only EHLO offers.
 - STARTTLS that is refused, or a handshake that fails, is followed by plaintext where the policy is
   ``opportunistic``.
-- A violation decides for all recipients of its group of commands: replies may have moved from one to
-  another.
+- A violation decides for all recipients of its group of commands: replies may have moved from one
+  to another.
 - 452 to a recipient behind one who was accepted means another transaction (RFC 5321 4.5.3.1.10).
 - In LMTP the end of the message has a reply for each recipient.
 """
