@@ -5,18 +5,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
+from unittest import TestResult
 
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import ResponseFailed
 
+from slimtwist import exchangers, reply, smtpreply
+from slimtwist.edge import body
 from slimtwist.edge.channel import Channel as EdgeChannel
+from slimtwist.edge.http import header
 from slimtwist.edge.http.request import HttpRequest
 from slimtwist.outcome import Outcome
 from slimtwist.relay.http import exchange, reading
 from slimtwist.relay.http.body import ContentBody
-from slimtwist.smtp import transaction
+from slimtwist.smtp import transaction, wire
 from slimtwist.smtp.channel import Channel
 from slimtwist.smtp.session import Session
 from slimtwist.testing import Cut
@@ -24,8 +29,12 @@ from tests.faults import (
     test_cuts_edges,
     test_cuts_http,
     test_cuts_smtp,
+    test_fuzz,
+    test_fuzz_names,
+    test_fuzz_sessions,
     test_replies,
     test_responses,
+    test_work,
 )
 
 
@@ -105,9 +114,9 @@ class PlantTests(SynchronousTestCase):
         """A request would count as sent when it is written to our own buffers (L4, HTR-11)."""
         write = ContentBody._write
 
-        def hasty(body: ContentBody, consumer: Any, block: bytes) -> None:
-            write(body, consumer, block)
-            body.finished = True
+        def hasty(each: ContentBody, consumer: Any, block: bytes) -> None:
+            write(each, consumer, block)
+            each.finished = True
 
         self.patch(ContentBody, "_write", hasty)
         self.assert_found(test_cuts_http.complaints("up", Cut.RST))
@@ -123,3 +132,72 @@ class PlantTests(SynchronousTestCase):
 
         self.patch(exchange, "read", hasty)
         self.assert_found(test_responses.broken(lambda transport: transport.loseConnection()))
+
+
+class FuzzPlantTests(SynchronousTestCase):
+    """Defects that hostile octets find."""
+
+    def assert_fails(self, case: SynchronousTestCase) -> None:
+        """Check that a test fails now, which passes otherwise."""
+        result = TestResult()
+        case.run(result)
+        self.assertEqual((result.testsRun, result.wasSuccessful()), (1, False))
+
+    def test_split_end_of_data(self) -> None:
+        """The end of data would be missed where octets are split in it (SMI-01)."""
+        self.patch(wire, "_prefix_length", lambda _: 0)
+        self.assert_fails(test_fuzz.WireTests("test_messages"))
+
+    def test_split_code(self) -> None:
+        """A reply would be read anew at each piece of it (PEER-31)."""
+        feed = wire.ReplyReader.feed
+
+        def forgetful(reader: wire.ReplyReader, octets: bytes) -> list[bytes]:
+            replies = feed(reader, octets)
+            reader._rest = reader._rest[-2:]
+            return replies
+
+        self.patch(wire.ReplyReader, "feed", forgetful)
+        self.assert_fails(test_fuzz.WireTests("test_replies"))
+
+    def test_control_characters(self) -> None:
+        """What a host says would be kept as it is (INJ-11)."""
+        self.patch(reply, "printable", lambda text: text)
+        self.assert_fails(test_fuzz.WireTests("test_safe_replies"))
+
+    def test_quotes(self) -> None:
+        """A reply would be written to HTTP without quotes (INJ-12)."""
+        self.patch(smtpreply, "_quoted", lambda text: f'"{text}"')
+        self.assert_fails(test_fuzz.ValueTests("test_smtp_reply"))
+
+    def test_lenient_end(self) -> None:
+        """A dot between line ends of another kind would end a message (SMI-01)."""
+
+        class Lenient(wire.DotReader):
+            def feed(self, octets: bytes) -> tuple[bytes, bytes | None]:
+                return super().feed(octets.replace(b"\n.\n", b"\r\n.\r\n"))
+
+        self.patch(body, "DotReader", Lenient)
+        self.assert_fails(test_fuzz_sessions.EdgeSessionTests("test_smtp"))
+
+    def test_any_exchanger(self) -> None:
+        """Anything that a name server says would be an exchanger (L5)."""
+        self.patch(exchangers, "is_host", lambda _: True)
+        self.assert_fails(test_fuzz_names.NameServerTests("test_answers"))
+
+    def test_white_space(self) -> None:
+        """White space would be searched again from each of its octets (L7)."""
+        self.patch(header, "_SEPARATOR", re.compile(r"\s*[,;]\s*"))
+        self.assert_fails(test_work.ProcessorTests("test_requests"))
+
+    def test_all_again(self) -> None:
+        """What came before would be looked at again with each octet (L7)."""
+        feed = wire.DotReader.feed
+
+        def thorough(reader: Any, octets: bytes) -> tuple[bytes, bytes | None]:
+            reader.seen = getattr(reader, "seen", b"") + octets
+            reader.seen.count(b"\r")
+            return feed(reader, octets)
+
+        self.patch(wire.DotReader, "feed", thorough)
+        self.assert_fails(test_work.CountTests("test_readers"))
