@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final, Literal, cast
 
+from twisted.logger import Logger
+
 from slimtwist.choices import DEFAULT_LISTENER, Choices
 from slimtwist.edge.access import Access, open_relay
 from slimtwist.edge.auth import portal
@@ -22,6 +24,7 @@ from slimtwist.edge.http.identity import TokenFile
 from slimtwist.edge.options import EdgeOptions
 from slimtwist.edge.smtp import SmtpEdgeFactory
 from slimtwist.endpoints import is_local, may_have_tls, server_endpoint
+from slimtwist.installed import installed
 from slimtwist.interfaces import IQueue, IRelay
 from slimtwist.limits import Limits, Timeouts
 from slimtwist.nameservers import parse_server
@@ -33,6 +36,7 @@ from slimtwist.runtime import Runtime
 from slimtwist.service import Edge, Listener, RelayService
 from slimtwist.smtp.pem import server_options
 
+_log = Logger()
 _ONE_RECIPIENT: Final = (
     "nothing is stored: each client gets the next hop's own reply, so an SMTP transaction takes "
     "one recipient, and further ones get 452 4.5.3; LMTP takes them all, and is for clients that "
@@ -46,6 +50,8 @@ def assemble(choices: Choices, runtime: Runtime) -> RelayService:
     @param runtime: clock and network, and the host's name where no other is chosen.
     @raise ValueError: something is wrong; the text names the option and says how to mend it.
     """
+    for name, problem in installed().problems.items():
+        _log.warn("plugin {name} cannot be used: {problem}", name=name, problem=problem)
     runtime = _chosen(choices, runtime)
     queue = _queue(choices, runtime)
     listeners = _listeners(choices, runtime, queue)

@@ -47,7 +47,7 @@ def parse_description(text: str) -> Description:
     @raise ValueError: it is not of the grammar; the text names the part at fault.
     """
     prefix, _, rest = text.partition(":")
-    if not _PREFIX.match(prefix):
+    if not is_prefix(prefix):
         raise ValueError(f"{text!r} does not begin with the name of a relay and a colon")
     if rest.startswith("//"):
         return Description(prefix, (text,))
@@ -126,6 +126,11 @@ def listed(text: str) -> list[str]:
         else:
             found[-1] += chunk
     return found
+
+
+def is_prefix(text: str) -> bool:
+    """Tell whether a description can begin with a word."""
+    return bool(_PREFIX.match(text))
 
 
 def is_relay_name(text: str) -> bool:

@@ -12,7 +12,7 @@ loaded only when somebody wants that relay.  What C{ServiceMaker} is to services
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from twisted.plugin import IPlugin
@@ -29,20 +29,28 @@ if TYPE_CHECKING:
 class RelayMaker:
     """A relay's prefix, and where the function is that builds one."""
 
-    def __init__(self, prefix: str, parser: str) -> None:
+    def __init__(self, prefix: str, parser: str, further: str | None = None) -> None:
         """Load nothing yet.
 
         @param prefix: the word before the first colon of a description.
         @param parser: the full name of a function like L{IRelayPlugin.parse}; its signature says
             which arguments a description may have.
+        @param further: the full name of a list of names, if the function takes any keyword: the
+            arguments that are meant by that, for C{--help-relays}.
         """
         self.prefix = prefix
         self._parser = parser
+        self._further = further
 
     def load(self) -> Callable[..., IRelay]:
         """Return the function."""
         parser: Callable[..., IRelay] = namedAny(self._parser)
         return parser
+
+    def further(self) -> Sequence[str]:
+        """Return the names of arguments that the function's signature does not say."""
+        names: Sequence[str] = () if self._further is None else namedAny(self._further)
+        return names
 
     def parse(self, runtime: Runtime, *args: str, **kwargs: str) -> IRelay:
         """Build a relay. See L{IRelayPlugin.parse}."""

@@ -17,9 +17,9 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IResolver
-from twisted.plugin import getPlugins
 
 from slimtwist.description import Description, is_relay_name, parse_description, unbracketed
+from slimtwist.installed import Installed, installed, reason
 from slimtwist.interfaces import IRelay, IRelayPlugin
 from slimtwist.limits import Limits, Timeouts
 
@@ -98,31 +98,40 @@ class Runtime:
             return self.defined[description].use()
         plugin, parsed = self._plugin(description)
         try:
-            inspect.signature(plugin.parse).bind(self, *parsed.args, **parsed.kwargs)
-        except TypeError as error:
-            raise ValueError(f"{parsed.prefix}: {error}") from error
-        try:
-            return plugin.parse(self, *parsed.args, **parsed.kwargs)
+            return self._parsed(plugin, parsed)
         except ValueError as error:
             raise ValueError(f"{parsed.prefix}: {error}") from error
 
-    def prefixes(self) -> Mapping[str, IRelayPlugin]:
-        """Return what descriptions may begin with."""
-        return {plugin.prefix: plugin for plugin in getPlugins(IRelayPlugin)}
+    def _parsed(self, plugin: IRelayPlugin, parsed: Description) -> IRelay:
+        try:
+            inspect.signature(plugin.parse).bind(self, *parsed.args, **parsed.kwargs)
+        except TypeError as error:
+            raise ValueError(str(error)) from error
+        try:
+            relay = plugin.parse(self, *parsed.args, **parsed.kwargs)
+        except ValueError:
+            raise
+        except Exception as error:  # a plugin may be anybody's code
+            raise ValueError(f"its plugin failed: {reason(error)}") from error
+        if not IRelay.providedBy(relay):
+            raise ValueError(f"its plugin built {type(relay).__name__}, which is no relay")
+        return relay
 
     def _plugin(self, description: str) -> tuple[IRelayPlugin, Description]:
-        installed = self.prefixes()
-        if is_relay_name(description) and description not in installed:
-            raise ValueError(self._unknown(description, installed))
+        found = installed()
+        if is_relay_name(description) and description not in found.plugins:
+            raise ValueError(self._unknown(description, found))
         parsed = parse_description(description)
-        if parsed.prefix not in installed:
-            raise ValueError(self._unknown(parsed.prefix, installed))
-        return installed[parsed.prefix], parsed
+        if parsed.prefix not in found.plugins:
+            raise ValueError(self._unknown(parsed.prefix, found))
+        return found.plugins[parsed.prefix], parsed
 
-    def _unknown(self, name: str, installed: Mapping[str, IRelayPlugin]) -> str:
-        known = f"installed are {', '.join(sorted(installed))}"
+    def _unknown(self, name: str, found: Installed) -> str:
+        known = f"installed are {', '.join(sorted(found.plugins))}"
         if self.defined:
             known += f"; defined are {', '.join(sorted(self.defined))}"
+        for plugin, problem in found.problems.items():
+            known += f"; {plugin} cannot be used: {problem}"
         return f"no relay {name!r}; {known}"
 
 

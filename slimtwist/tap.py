@@ -20,7 +20,9 @@ import slimtwist
 from slimtwist.assembly import assemble
 from slimtwist.choices import Choices
 from slimtwist.edge.room import use_all_descriptors
+from slimtwist.installed import installed
 from slimtwist.limits import Limits, Timeouts
+from slimtwist.listing import listing
 from slimtwist.runtime import Runtime, default_runtime
 from slimtwist.smtp.secret import read_secret
 
@@ -131,6 +133,11 @@ class Options(usage.Options, AuthOptionMixin):
             super().opt_auth(description)
         except (ValueError, usage.UsageError) as error:
             raise usage.UsageError(f"--auth: {error}") from error
+
+    def opt_help_relays(self) -> None:
+        """Tell the relays that descriptions can name, with their arguments, and exit."""
+        print(listing(installed()))  # noqa: T201 - for the person at the terminal
+        sys.exit(0)
 
     def opt_version(self) -> None:
         """Display the version and exit."""

@@ -24,9 +24,14 @@ _UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
 _ADDRESS = re.compile(r"taking mail by \w+ on ([0-9.]+):(\d+) \(")
 
 
-def environment() -> dict[str, str]:
-    """Return an environment in which the slimtwist that is tested is found from any folder."""
+def environment(packages: Path | None = None) -> dict[str, str]:
+    """Return an environment in which the slimtwist that is tested is found from any folder.
+
+    @param packages: a further folder to import from.
+    """
     path = str(Path(slimtwist.__file__).parents[1])
+    if packages is not None:
+        path = f"{packages.absolute()}{os.pathsep}{path}"
     return {**os.environ, **_UNBUFFERED, "PYTHONPATH": path}
 
 
@@ -42,6 +47,7 @@ class Daemon:
         *arguments: str,
         twistd: Sequence[str] = (),
         programs: Path | None = None,
+        packages: Path | None = None,
     ) -> None:
         """Start it.
 
@@ -49,6 +55,7 @@ class Daemon:
         @param arguments: of ``relay``.
         @param twistd: of ``twistd`` itself.
         @param programs: where ``twistd`` is, of another environment with a slimtwist of its own.
+        @param packages: a further folder to import from.
         """
         Path(folder).mkdir()
         self._output = Path(folder, "output")
@@ -57,7 +64,7 @@ class Daemon:
             self._process = subprocess.Popen(
                 [program, "-n", "--pidfile=", *twistd, "relay", *arguments],
                 cwd=folder,
-                env=environment() if programs is None else {**os.environ, **_UNBUFFERED},
+                env=environment(packages) if programs is None else {**os.environ, **_UNBUFFERED},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -11,10 +11,12 @@ from twisted.cred.checkers import FilePasswordDB
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.protocol import Factory
+from twisted.logger import formatEvent
 
 from tests.edge.http.world import Heard, post, responses
 from tests.edge.world import Visitor
 from tests.events import Events
+from tests.plugins import BROKEN, NONSENSE, WRONG, install
 from tests.relaying import HELLO, RelayTestCase, mail
 
 
@@ -207,6 +209,25 @@ class ChoiceTests(RelayTestCase):
         self.assertNotIn("AUTH", offered)
         login = HELLO + b"AUTH PLAIN AG1lAHNlY3JldA==\r\n"
         self.assertEqual(self.codes(self.visit(), login)[-1], "538 5.7.11")
+
+
+class PluginTests(RelayTestCase):
+    """Plugins of other packages."""
+
+    def test_broken(self) -> None:
+        """One that cannot be used is told of at the start, and does no harm (L10)."""
+        install(self, tests_missing=BROKEN["tests_missing"][0], tests_nonsense=NONSENSE)
+        events = Events.of(self)
+        self.start()
+        self.assertEqual(self.send("b@example.net"), "250 2.0.0 taken")
+        warnings = [each for each in events if "problem" in each]
+        self.assertEqual({each["log_level"].name for each in warnings}, {"warn"})
+        names = {each["name"] for each in warnings}
+        self.assertIn("twisted.plugins.tests_missing", names)
+        self.assertIn("twisted.plugins.tests_nonsense.smtp", names)
+        self.assertEqual(len(warnings), 1 + len(WRONG))
+        self.assertIn("cannot be used: ", formatEvent(warnings[0]))
+        self.flushLoggedErrors(ModuleNotFoundError)
 
 
 class WrongTests(RelayTestCase):

@@ -19,6 +19,7 @@ from slimtwist.tap import Options, makeService
 from slimtwist.testing import MemoryReactor
 from tests.daemon import Daemon, Wire, listening
 from tests.integration.programs import require_root
+from tests.plugins import BROKEN, GOOD, write
 
 FREE = "tcp:0:interface=127.0.0.1"
 
@@ -116,9 +117,11 @@ class OptionTests(SynchronousTestCase):
 class ProcessTests(SynchronousTestCase):
     """The command as a process of its own."""
 
-    def daemon(self, *arguments: str, twistd: tuple[str, ...] = ()) -> Daemon:
+    def daemon(
+        self, *arguments: str, twistd: tuple[str, ...] = (), packages: Path | None = None
+    ) -> Daemon:
         """Start it; it ends with the test."""
-        daemon = Daemon(self.mktemp(), *arguments, twistd=twistd)
+        daemon = Daemon(self.mktemp(), *arguments, twistd=twistd, packages=packages)
         self.addCleanup(daemon.__exit__)
         return daemon
 
@@ -220,6 +223,23 @@ class ProcessTests(SynchronousTestCase):
         daemon = self.daemon("--version")
         self.assertEqual(daemon.status(), 0)
         self.assertEqual(daemon.lines, [f"slimtwist {slimtwist.__version__}"])
+
+    def test_help_relays(self) -> None:
+        """It lists the relays of all packages with their arguments, and names those plugins that
+        cannot be used; the others work.
+        """
+        folder = write(
+            Path(self.mktemp()), tests_good=GOOD, tests_missing=BROKEN["tests_missing"][0]
+        )
+        daemon = self.daemon("--help-relays", packages=folder)
+        self.assertEqual(daemon.status(), 0)
+        text = "\n".join(daemon.lines)
+        self.assertIn("\n  tests-good:\n", text)
+        self.assertIn(
+            "\n  smtp:\n      Build a relay to a smart host.\n      Arguments: host,", text
+        )
+        told = "\n  twisted.plugins.tests_missing\n      ModuleNotFoundError: No module named"
+        self.assertIn(told, text)
 
     def test_root(self) -> None:
         """Who stays root is warned (OS-17)."""

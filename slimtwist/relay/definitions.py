@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from slimtwist.description import is_relay_name
+from slimtwist.installed import installed
 from slimtwist.relay.shared import SharedRelay
 from slimtwist.runtime import Runtime
 
@@ -27,7 +28,7 @@ class Definitions(Mapping[str, SharedRelay]):
         @raise ValueError: a name cannot be one.
         """
         for name in descriptions:
-            _check(name, runtime)
+            _check(name)
         self.runtime = replace(runtime, defined=self)
         self._descriptions = dict(descriptions)
         self._built: dict[str, SharedRelay] = {}
@@ -64,11 +65,11 @@ class Definitions(Mapping[str, SharedRelay]):
         return len(self._descriptions)
 
 
-def _check(name: str, runtime: Runtime) -> None:
+def _check(name: str) -> None:
     if not is_relay_name(name):
         raise ValueError(
             f"{name!r} is no name: write a letter, then letters, digits, '-', '_' and '.', all in "
             "lower case"
         )
-    if name in runtime.prefixes():
+    if name in installed().plugins:
         raise ValueError(f"{name!r} is a kind of relay already; choose another name")

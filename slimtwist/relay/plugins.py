@@ -23,6 +23,8 @@ from slimtwist.runtime import Runtime
 _SUBMISSIONS: Final = 465
 #: What C{mx:} has no use for: exchangers ask for no password, and are called by their own names.
 NOT_OF_MX: Final = frozenset({"credentials", "auth_insecure", "reference", "tls_first"})
+#: What it has beside its own.
+OF_MX: Final = tuple(each for each in ARGUMENTS if each not in NOT_OF_MX)
 
 
 def parse_smtp(
@@ -87,11 +89,11 @@ def parse_mx(
     """Build a relay to the exchangers of each recipient's domain. See L{MxSmtpRelay}.
 
     @param allow_networks: networks between commas, as are C{deny_networks} and C{own}.
-    @param arguments: of L{slimtwist.relay.arguments}, but for L{NOT_OF_MX}.
+    @param arguments: of L{OF_MX}.
     @raise ValueError: an argument is wrong; the text names it.
     """
     if useless := NOT_OF_MX.intersection(arguments):
-        known = ", ".join(each for each in ARGUMENTS if each not in NOT_OF_MX)
+        known = ", ".join(OF_MX)
         raise ValueError(f"unknown argument {min(useless)!r}; beside its own there are {known}")
     arguments.setdefault("idle", f"{min(runtime.timeouts.idle, IDLE):g}")
     return MxSmtpRelay(

@@ -18,14 +18,18 @@ relay_service = ServiceMaker(
     "relay",
 )
 
-mx = RelayMaker("mx", "slimtwist.relay.plugins.parse_mx")
-smtp = RelayMaker("smtp", "slimtwist.relay.plugins.parse_smtp")
-lmtp = RelayMaker("lmtp", "slimtwist.relay.plugins.parse_lmtp")
-http = RelayMaker("http", "slimtwist.relay.http.plugin.parse_http")
-https = RelayMaker("https", "slimtwist.relay.http.plugin.parse_http")
-pipe = RelayMaker("pipe", "slimtwist.relay.programs.parse_pipe")
-maildrop = RelayMaker("maildrop", "slimtwist.relay.programs.parse_maildrop")
-dovecot_lda = RelayMaker("dovecot-lda", "slimtwist.relay.programs.parse_dovecot_lda")
+_OF_SMTP = "slimtwist.relay.arguments.ARGUMENTS"
+_OF_HTTP = "slimtwist.relay.http.plugin.ARGUMENTS"
+_OF_PROGRAMS = "slimtwist.relay.programs.ARGUMENTS"
+
+mx = RelayMaker("mx", "slimtwist.relay.plugins.parse_mx", "slimtwist.relay.plugins.OF_MX")
+smtp = RelayMaker("smtp", "slimtwist.relay.plugins.parse_smtp", _OF_SMTP)
+lmtp = RelayMaker("lmtp", "slimtwist.relay.plugins.parse_lmtp", _OF_SMTP)
+http = RelayMaker("http", "slimtwist.relay.http.plugin.parse_http", _OF_HTTP)
+https = RelayMaker("https", "slimtwist.relay.http.plugin.parse_http", _OF_HTTP)
+pipe = RelayMaker("pipe", "slimtwist.relay.programs.parse_pipe", _OF_PROGRAMS)
+maildrop = RelayMaker("maildrop", "slimtwist.relay.programs.parse_maildrop", _OF_PROGRAMS)
+dovecot_lda = RelayMaker("dovecot-lda", "slimtwist.relay.programs.parse_dovecot_lda", _OF_PROGRAMS)
 blackhole = RelayMaker("blackhole", "slimtwist.relay.plugins.parse_blackhole")
 fallback = RelayMaker("fallback", "slimtwist.relay.fallback.parse_fallback")
 limit = RelayMaker("limit", "slimtwist.relay.limit.parse_limit")
