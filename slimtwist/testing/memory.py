@@ -1,9 +1,9 @@
 # -*- test-case-name: tests.testing.test_memory -*-
 """A relay whose outcomes a test writes down, for tests of what stands above relays.
 
-That the next hop greylists the second recipient is one line::
+That the next hop greylists the second recipient is one line; a list is gone through once::
 
-    relay = MemoryRelay({"second@example.net": "450 4.7.1 greylisted"})
+    relay = MemoryRelay({"second@example.net": ["450 4.7.1 greylisted"]})
 
 and so is a relay that waits until it is told how an attempt ends::
 
@@ -14,7 +14,9 @@ and so is a relay that waits until it is told how an attempt ends::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
+from typing import Final
 
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
@@ -24,6 +26,8 @@ from slimtwist.errors import AttemptCancelled, TransientRelayError
 from slimtwist.interfaces import IRelay
 from slimtwist.outcome import Outcome, Report
 from slimtwist.reply import Reply
+
+_NONE: Final[Iterator[Outcome]] = iter(())
 
 
 class MemoryAttempt:
@@ -101,20 +105,21 @@ class MemoryRelay:
 
     def __init__(
         self,
-        replies: Mapping[str, str] | None = None,
+        replies: Mapping[str, str | Sequence[str]] | None = None,
         *,
         otherwise: str = "250 2.0.0 delivered",
         hold: bool = False,
     ) -> None:
         """Begin without an attempt.
 
-        @param replies: what recipients get, by address.
-        @param otherwise: what all others get.
+        @param replies: what recipients get, by address: a reply each time, or a list of what they
+            get the first time, the second time and so on.
+        @param otherwise: what all others get, and those whose list is over.
         @param hold: let each attempt wait for L{MemoryAttempt.answer} or L{MemoryAttempt.fail}.
         @raise ValueError: a reply is no final one.
         """
         self.made: list[MemoryAttempt] = []
-        self._outcomes = {name: _outcome(reply) for name, reply in (replies or {}).items()}
+        self._outcomes = {name: _series(given) for name, given in (replies or {}).items()}
         self._otherwise = _outcome(otherwise)
         self._hold = hold
         self._stopping = False
@@ -130,7 +135,7 @@ class MemoryRelay:
         if self._stopping:
             return fail(TransientRelayError.at("the relay has been stopped"))
         addresses = [str(recipient.address) for recipient in envelope.recipients]
-        prepared = [self._outcomes.get(each, self._otherwise) for each in addresses]
+        prepared = [next(self._outcomes.get(each, _NONE), self._otherwise) for each in addresses]
         attempt = MemoryAttempt(envelope, attempts, prepared, self._ended)
         self.made.append(attempt)
         try:
@@ -160,6 +165,13 @@ class MemoryRelay:
             stopped, self._stopped = self._stopped, []
             for each in stopped:
                 each.callback(None)
+
+
+def _series(given: str | Sequence[str]) -> Iterator[Outcome]:
+    """Return what a recipient gets, time after time."""
+    if isinstance(given, str):
+        return repeat(_outcome(given))
+    return iter([_outcome(each) for each in given])
 
 
 def _outcome(reply: str) -> Outcome:

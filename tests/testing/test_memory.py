@@ -125,6 +125,13 @@ class AnswerTests(SynchronousTestCase):
         self.failureResultOf(relay.attempt(broken, 0), TransientRelayError)
         self.assertEqual([False], [made.running for made in relay.made])
 
+    def test_series(self) -> None:
+        """A list is gone through once: a recipient that is greylisted is taken the second time."""
+        relay = MemoryRelay({"c@example.net": ["450 4.7.1 greylisted", "452 4.2.2 full"]})
+        said = [replies(self.successResultOf(relay.attempt(ENVELOPE, n)))[1] for n in range(3)]
+        self.assertEqual(said, ["450 4.7.1 greylisted", "452 4.2.2 full", "250 2.0.0 delivered"])
+        self.assertRaises(ValueError, MemoryRelay, {"c@example.net": ["250 ok", "354 go on"]})
+
 
 class HoldTests(SynchronousTestCase):
     """A test decides when an attempt ends, and how."""
