@@ -185,7 +185,8 @@ def _patient(world: World) -> None:
     """Check that silence is waited for as long as its command allows, and no longer (L7)."""
     if not opinion.has_opinion(world.plan):
         return
-    waits = _WAITS | {"end of data": world.plan.settings.final}
+    final = world.plan.settings.final  # the end may have left before the silence began
+    waits = _WAITS | {"end of data": final, "body": max(final, _WAITS["body"])}
     for attempt in world.ledger.attempts:
         said = [each for each in world.ledger.said.values() if each.sender == attempt.sender]
         if attempt.sender and said and said[-1].kind == "silence":

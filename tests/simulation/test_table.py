@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.simulation import table
 from tests.simulation.models.odd import CODES
 
-_PAGE = Path(__file__).parents[2] / "docs" / "outcomes.rst"
+_PAGE = Path(__file__).resolve().parents[2] / "docs" / "outcomes.rst"
 
 
 class TableTests(SynchronousTestCase):
