@@ -9,12 +9,18 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from slimtwist.edge import replies
 from slimtwist.edge.extensions import Offer
+from slimtwist.edge.options import EdgeOptions
+from slimtwist.edge.setting import Setting
+from slimtwist.queue.direct import DirectQueue
+from slimtwist.relay.blackhole import BlackholeRelay
 from slimtwist.reply import Reply
+from slimtwist.runtime import Runtime
+from slimtwist.testing import MemoryReactor
 from tests.pages.rst import ROOT, page, rows, sections, words
 
 #: A page that shows how something is done.
 HOW_TO = (
-    *("smarthost", "mx", "lmtp", "pipe", "delivery-agent", "composing"),
+    *("smarthost", "mx", "lmtp", "pipe", "delivery-agent"),
     *("edges", "edge-esmtp", "edge-lmtp", "edge-http", "http", "operating"),
 )
 
@@ -50,6 +56,15 @@ class ReplyTests(SynchronousTestCase):
         table = rows(sections("edge-esmtp")["What it speaks"])
         self.assertEqual({words(keyword)[0] for keyword, _ in table}, offered)
 
+    def test_direct(self) -> None:
+        """In front of C{direct:} neither edge offers notifications, as the pages say."""
+        runtime = Runtime(MemoryReactor())
+        queue = DirectQueue(runtime, BlackholeRelay())
+        for lmtp in (True, False):
+            self.assertFalse(Setting.of(runtime, queue, EdgeOptions(lmtp=lmtp)).offer.dsn)
+        self.assertIn("``direct:`` does not", sections("edge-esmtp")["What it speaks"])
+        self.assertNotIn("DSN", page("edge-lmtp"))
+
 
 class StatusTests(SynchronousTestCase):
     """What clients of HTTP get."""
@@ -74,6 +89,4 @@ class HowToTests(SynchronousTestCase):
         for name in HOW_TO:
             title, *_ = sections(name)
             head = page(name).partition(f"\n{title}\n")[0]
-            if name == "composing":  # whose first section is about names
-                head = page(name)
             self.assertRegex(head, r"\n    twistd .*relay --", name)
