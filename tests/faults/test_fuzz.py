@@ -6,9 +6,9 @@ Nothing but what is documented is raised, and how the octets are split changes n
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from hypothesis import given
@@ -159,7 +159,7 @@ def _lines(pieces: Pieces) -> list[bytes]:
 
 
 def _refused(parse: Callable[[bytes], Any], argument: bytes) -> None:
-    with suppress(Refusal):
+    with contextlib.suppress(Refusal):
         parse(argument)
 
 
