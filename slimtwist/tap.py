@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import fields
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.application.service import IService
 from twisted.cred.credentials import IUsernameHashedPassword, IUsernamePassword
@@ -46,7 +46,7 @@ class Options(usage.Options, AuthOptionMixin):
     )
     supportedInterfaces = (IUsernamePassword, IUsernameHashedPassword)
 
-    optParameters = [  # noqa: RUF012 - usage.Options wants it so
+    optParameters: ClassVar[list[list[str | None]]] = [
         ["relay", "r", "mx:", "Where mail goes: smtp:HOST for a smart host, by default mx:."],
         ["queue", "q", "direct:", "What holds messages. direct: holds nothing."],
         [
@@ -65,6 +65,7 @@ class Options(usage.Options, AuthOptionMixin):
 
         @param runtime: clock and network; C{None} for those of the process.
         """
+        self._once = {name: False for name, *_ in self.optParameters if name}
         super().__init__()
         self._runtime = runtime
         for name in (
@@ -81,6 +82,17 @@ class Options(usage.Options, AuthOptionMixin):
         ):
             self[name] = []
         self["credCheckers"] = []
+
+    def __setitem__(self, name: str, value: Any) -> None:  # noqa: ANN401 - as in usage.Options
+        """Keep a value.
+
+        @raise UsageError: it is the second one of an option that can have one only.
+        """
+        if self._once.get(name):
+            raise usage.UsageError(f"--{name}: given twice, as {self[name]!r} and as {value!r}")
+        if name in self._once:
+            self._once[name] = True
+        super().__setitem__(name, value)
 
     def opt_smtp(self, endpoint: str) -> None:
         """* Take mail by ESMTP on a server endpoint; by default tcp:2525:interface=127.0.0.1."""

@@ -75,6 +75,15 @@ class OptionTests(SynchronousTestCase):
         for name in ("route", "define", "accept", "relay-from", "limit", "timeout"):
             self.assertEqual(len(options[name]), 2)
 
+    def test_given_twice(self) -> None:
+        """An option that can have one value only is not replaced silently by a second."""
+        single = [name for name, *_ in Options.optParameters]
+        self.assertEqual(len(single), 6)
+        for name in single:
+            said = self.wrong(f"--{name}", "first", f"--{name}", "second")
+            self.assertEqual(said, f"--{name}: given twice, as 'first' and as 'second'")
+        self.assertIn("--relay: given twice", self.wrong("-r", "blackhole:", "--relay", "mx:"))
+
     def test_default_relay(self) -> None:
         """Without a word on where mail goes, it goes to the exchangers of each domain."""
         self.assertEqual(self.parse()["relay"], "mx:")
