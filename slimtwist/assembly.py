@@ -42,6 +42,11 @@ _ONE_RECIPIENT: Final = (
     "one recipient, and further ones get 452 4.5.3; LMTP takes them all, and is for clients that "
     "ignore refused recipients"
 )
+# RFC 5321 2.3.5: what a host says of itself must be a name that can be looked up.
+_UNQUALIFIED: Final = (
+    "this host calls itself {name}, which is no fully qualified name, and other mail servers may "
+    "refuse its mail for that: say --hostname NAME"
+)
 
 
 def assemble(choices: Choices, runtime: Runtime) -> RelayService:
@@ -53,9 +58,15 @@ def assemble(choices: Choices, runtime: Runtime) -> RelayService:
     for name, problem in installed().problems.items():
         _log.warn("plugin {name} cannot be used: {problem}", name=name, problem=problem)
     runtime = _chosen(choices, runtime)
+    if choices.hostname is None and not _qualified(runtime.hostname):
+        _log.warn(_UNQUALIFIED, name=runtime.hostname)
     queue = _queue(choices, runtime)
     listeners = _listeners(choices, runtime, queue)
     return RelayService(runtime, queue, listeners, "\n".join(_about(choices, queue)))
+
+
+def _qualified(name: str) -> bool:
+    return "." in name or name.startswith("[")
 
 
 @contextmanager

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import trustme
@@ -13,6 +14,7 @@ from twisted.internet.endpoints import clientFromString
 from twisted.internet.protocol import Factory
 from twisted.logger import formatEvent
 
+from slimtwist.runtime import Runtime
 from tests.edge.http.world import Heard, post, responses
 from tests.edge.world import Visitor
 from tests.events import Events
@@ -209,6 +211,30 @@ class ChoiceTests(RelayTestCase):
         self.assertNotIn("AUTH", offered)
         login = HELLO + b"AUTH PLAIN AG1lAHNlY3JldA==\r\n"
         self.assertEqual(self.codes(self.visit(), login)[-1], "538 5.7.11")
+
+
+class NameTests(RelayTestCase):
+    """What the host calls itself."""
+
+    def warnings(self, own: str, **choices: object) -> list[str]:
+        """Return what is warned of where a host has that name by itself."""
+        events = Events.of(self)
+        self.runtime = Runtime(self.reactor, hostname=own, random=Random(1))
+        self.service(**choices)
+        return [formatEvent(each) for each in events if each["log_level"].name == "warn"]
+
+    def test_unqualified(self) -> None:
+        """A name that nobody can look up is warned of, with the option that mends it."""
+        for own in ("localhost", "mail"):
+            (said,) = self.warnings(own)
+            self.assertIn(f"calls itself {own}, which is no fully qualified name", said)
+            self.assertIn("--hostname NAME", said)
+
+    def test_qualified(self) -> None:
+        """A full name, an address, and what the operator chose are not."""
+        for own in ("mail.example.com", "[192.0.2.1]", "[IPv6:2001:db8::1]"):
+            self.assertEqual(self.warnings(own), [])
+        self.assertEqual(self.warnings("localhost", hostname="mail"), [])
 
 
 class PluginTests(RelayTestCase):
