@@ -15,6 +15,20 @@ from zope.interface.verify import verifyObject
 
 from slimtwist.testing import MemoryReactor
 from slimtwist.testing.names import MemoryNames
+from tests.testing.naming import RECORDS, ZONE, NamesContract
+from tests.testing.worlds import InMemory
+
+
+class ContractTests(NamesContract, InMemory, SynchronousTestCase):
+    """It says what real name servers say, see L{tests.integration.test_names}."""
+
+    def new_reactor(self) -> MemoryReactor:
+        """Return a reactor with names."""
+        reactor = MemoryReactor()
+        self.resolver = MemoryNames(reactor, {f"{n}.{ZONE}": texts for n, texts in RECORDS.items()})
+        self.silent = silent = MemoryNames(reactor)
+        silent.trouble[""] = "TIMEOUT"
+        return reactor
 
 
 class MemoryNamesTests(SynchronousTestCase):
