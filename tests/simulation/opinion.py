@@ -12,6 +12,7 @@ means another transaction (RFC 5321 4.5.3.1.10).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,7 @@ _GROUP: Final = ("MAIL", "RCPT", "DATA")
 _CUT: Final = frozenset({DEFERRED, UNKNOWN})
 #: A host that says it to MAIL or DATA may have another transaction in mind.
 _FORGOTTEN: Final = 503
+_RCPTMAX: Final = re.compile(r"RCPTMAX=(\d+)")
 
 
 def has_opinion(plan: Plan) -> bool:
@@ -50,8 +52,16 @@ def expected(world: World, attempt: Attempt) -> dict[str, Words]:
         if transaction[0].connection != connection:
             opinion, connection = {}, transaction[0].connection
         left = [name for name in attempt.recipients if name not in opinion]
+        if transaction[0].kind == "permanent":  # those who were to come are another transaction's
+            left = left[: _most(world.plan)]
         opinion |= _judge(transaction, left, world.ledger.covered)
     return opinion
+
+
+def _most(plan: Plan) -> int | None:
+    """Return how many recipients the peer wants in a transaction (RFC 9422), if it says so."""
+    found = [_RCPTMAX.search(offer) for offer in plan.settings.offers]
+    return next((int(each[1]) for each in found if each), None)
 
 
 def _transactions(said: Iterable[Said]) -> Iterator[list[Said]]:

@@ -375,10 +375,10 @@ class _Conversation(Protocol):
             return
         if self._accepted and self._size is not None and self._size != len(octets):
             self._wrong(f"SIZE={self._size}, and there are {len(octets)} octets")
-        groups = (
-            [(each,) for each in self._accepted] if self._host.lmtp else [tuple(self._accepted)]
-        )
-        for group in groups if self._accepted else [()]:
+        groups = [tuple(self._accepted)]
+        if self._host.lmtp:  # RFC 2033 4.2: a reply for each, and none for nobody
+            groups = [(each,) for each in self._accepted]
+        for group in groups:
             subject = group[0].partition("@")[0] if self._host.lmtp else self._message
             said = self._say("end of data", subject, b"250 2.0.0 taken %b\r\n", group)
             doubtful = said.kind in ("violation", "silence", "lost") and said.token % 2

@@ -20,7 +20,7 @@ HOST: Final = "mailboxes.example"
 
 
 def draw(seed: int) -> Plan:
-    """Return the plan of a seed. Clients speak LMTP more often, and messages have more recipients."""
+    """Return the plan of a seed; more clients speak LMTP, and messages have more recipients."""
     random = source(seed, "plan")
     settings = _settings(random)
     clients = tuple(_more(random, each) for each in draws.clients(random))
