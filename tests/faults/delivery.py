@@ -72,7 +72,6 @@ DIALOGUES = {
     "STARTTLS, if offered": Dialogue(("STARTTLS",), {"tls": "opportunistic"}, again=True),
     "AUTH": Dialogue((), _INSECURE, {"joe": "secret"}),
     "LMTP": Dialogue(options={"lmtp": True}, again=True),
-    "LMTP in lock-step": Dialogue((), {"lmtp": True}),
 }
 
 

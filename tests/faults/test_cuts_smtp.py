@@ -1,6 +1,8 @@
 # -*- test-case-name: tests.faults.test_cuts_smtp -*-
 """A connection to a host is cut at every octet, in either direction, by FIN and by RST.
 
+The host may also end its own direction only, and read on (PEER-05).
+
 Where the cut was tells what must have become of each recipient.  Before the end of data has left,
 the message is not sent, and nobody can think otherwise: it is deferred, or, over a connection that
 was used before, tried again at once.  From there to the last octet of the reply it is ambiguous.
@@ -176,6 +178,7 @@ def _test(name: str, way: Way, how: Cut) -> None:
 
 
 for _name in DIALOGUES:
-    for _way in ("up", "down"):
-        for _how in (Cut.FIN, Cut.RST):
-            _test(_name, _way, _how)
+    for _how in (Cut.FIN, Cut.RST):
+        _test(_name, "up", _how)
+        _test(_name, "down", _how)
+    _test(_name, "down", Cut.HALF)  # PEER-05

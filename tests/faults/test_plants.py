@@ -75,7 +75,7 @@ class PlantTests(SynchronousTestCase):
             return judge(each, [*replies[:-1], *ends])
 
         self.patch(transaction.Transaction, "_judge", lenient)
-        self.assert_found(test_replies.complaints("lock_step"))
+        self.assert_found(test_replies.complaints("used_pipelined"))
 
     def test_lost_refusal(self) -> None:
         """What is said of the second recipient would be lost (L2)."""
