@@ -5,21 +5,29 @@ from __future__ import annotations
 
 import re
 import socket
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
-from twisted.application.service import IService
+from twisted.application.service import IService, MultiService
+from twisted.internet.endpoints import clientFromString
+from twisted.internet.protocol import Factory
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 import slimtwist
 from slimtwist.limits import Limits, Timeouts
+from slimtwist.policy.headers import AddHeader
+from slimtwist.relay.policy import PolicyRelay
+from slimtwist.relay.shared import SharedRelay
 from slimtwist.runtime import Runtime
 from slimtwist.tap import Options, makeService
-from slimtwist.testing import MemoryReactor
+from slimtwist.testing import FakeSmarthost, MemoryReactor
 from tests.daemon import Daemon, Wire, listening
+from tests.edge.world import Visitor
 from tests.integration.programs import require_root
 from tests.plugins import BROKEN, GOOD, write
+from tests.relaying import mail
 
 FREE = "tcp:0:interface=127.0.0.1"
 
@@ -56,6 +64,30 @@ class OptionTests(SynchronousTestCase):
         stopped = service.stopService()
         assert stopped is not None
         self.assertIsNone(self.reactor.wait(stopped))
+
+    def test_compose(self) -> None:
+        """Two such services with different policies live under one parent, and end with it."""
+        hop, parent = FakeSmarthost(), MultiService()
+        self.reactor.add_host("hop.example", hop)
+        for number, name in ((25, "one"), (26, "two")):
+            runtime = Runtime(self.reactor)
+            relay = runtime.relay("smtp:hop.example")
+            policies = PolicyRelay(relay, [AddHeader("X-Way", name)], runtime=runtime)
+            options = Options(replace(runtime, defined={"ours": SharedRelay(policies, "ours")}))
+            options.parseOptions(["--relay", "ours", "--smtp", f"tcp:{number}:interface=127.0.0.1"])
+            makeService(options).setServiceParent(parent)
+        parent.privilegedStartService()
+        parent.startService()
+        for number in (25, 26):
+            endpoint = clientFromString(self.reactor, f"tcp:127.0.0.1:{number}")
+            visitor: Any = self.reactor.wait(endpoint.connect(Factory.forProtocol(Visitor)))
+            visitor.transport.write(mail("b@example.net"))
+            self.reactor.flush()
+            self.assertEqual(visitor.replies()[-1], "250 2.0.0 taken")
+        self.reactor.wait(parent.stopService())
+        ways = [message.octets.split(b"\r\n")[0] for message in hop.messages]
+        self.assertEqual(ways, [b"X-Way: one", b"X-Way: two"])
+        self.assertEqual(self.reactor.leftovers().connections, ())
 
     def test_repeatable(self) -> None:
         """Every option that may be given twice is taken twice."""

@@ -12,11 +12,11 @@ from dataclasses import replace
 from slimtwist.description import is_relay_name
 from slimtwist.installed import installed
 from slimtwist.relay.shared import SharedRelay
-from slimtwist.runtime import Runtime
+from slimtwist.runtime import Runtime, Shared
 
 
-class Definitions(Mapping[str, SharedRelay]):
-    """The relays by name.
+class Definitions(Mapping[str, Shared]):
+    """The relays by name, with those that the runtime knows already.
 
     @ivar runtime: builds relays from descriptions that may use these names.
     """
@@ -25,21 +25,24 @@ class Definitions(Mapping[str, SharedRelay]):
         """Build nothing yet.
 
         @param descriptions: by name; they may use each other's names.
-        @raise ValueError: a name cannot be one.
+        @raise ValueError: a name cannot be one, or is another's.
         """
         for name in descriptions:
-            _check(name)
+            _check(name, runtime)
+        self._given = runtime.defined
         self.runtime = replace(runtime, defined=self)
         self._descriptions = dict(descriptions)
         self._built: dict[str, SharedRelay] = {}
         self._building: list[str] = []
 
-    def __getitem__(self, name: str) -> SharedRelay:
+    def __getitem__(self, name: str) -> Shared:
         """Return a relay, the same each time.
 
         @raise KeyError: there is none of that name.
         @raise ValueError: its description is wrong, or it is made of itself.
         """
+        if name in self._given:
+            return self._given[name]
         if name not in self._built:
             description = self._descriptions[name]
             if name in self._building:
@@ -54,18 +57,18 @@ class Definitions(Mapping[str, SharedRelay]):
 
     def __contains__(self, name: object) -> bool:
         """Tell whether there is such a relay, without building it."""
-        return name in self._descriptions
+        return name in self._descriptions or name in self._given
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names."""
-        return iter(self._descriptions)
+        return iter([*self._given, *self._descriptions])
 
     def __len__(self) -> int:
         """Return how many there are."""
-        return len(self._descriptions)
+        return len(self._given) + len(self._descriptions)
 
 
-def _check(name: str) -> None:
+def _check(name: str, runtime: Runtime) -> None:
     if not is_relay_name(name):
         raise ValueError(
             f"{name!r} is no name: write a letter, then letters, digits, '-', '_' and '.', all in "
@@ -73,3 +76,5 @@ def _check(name: str) -> None:
         )
     if name in installed().plugins:
         raise ValueError(f"{name!r} is a kind of relay already; choose another name")
+    if name in runtime.defined:
+        raise ValueError(f"{name!r} is defined already; choose another name")

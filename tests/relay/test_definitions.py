@@ -7,8 +7,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from slimtwist.envelope import Envelope
 from slimtwist.relay.definitions import Definitions
+from slimtwist.relay.shared import SharedRelay
 from slimtwist.runtime import Runtime
-from slimtwist.testing import FakeSmarthost, MemoryReactor
+from slimtwist.testing import FakeSmarthost, MemoryReactor, MemoryRelay
 
 
 class DefinitionsTests(SynchronousTestCase):
@@ -92,3 +93,14 @@ class DefinitionsTests(SynchronousTestCase):
             error = self.assertRaises(ValueError, self.define, **{name: "blackhole:"})
             self.assertIn(f"{name!r} is a kind of relay already", str(error))
         self.define(**{"a-b_c.1": "blackhole:"})
+
+    def test_given(self) -> None:
+        """Relays that a program has given to the runtime may be used, and keep their names."""
+        given = SharedRelay(MemoryRelay(), "ours")
+        runtime = Runtime(self.reactor, defined={"ours": given})
+        found = Definitions(runtime, {"a": "fallback:ours"})
+        self.assertEqual(self.deliver(found.runtime, "a"), [("250 2.0.0 delivered", "ours")])
+        self.assertIs(found["ours"], given)
+        self.assertEqual(([*found], len(found), "ours" in found), (["ours", "a"], 2, True))
+        error = self.assertRaises(ValueError, Definitions, runtime, {"ours": "blackhole:"})
+        self.assertEqual(str(error), "'ours' is defined already; choose another name")
