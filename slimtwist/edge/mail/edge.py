@@ -9,6 +9,7 @@ Sources: RFC 5321 4.2.4.2 (421).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from twisted.internet.defer import Deferred
@@ -36,7 +37,8 @@ class MailEdge(Factory):
 
         @param factory: makes the servers, which are given true replies, as by
             L{with_true_replies<slimtwist.edge.mail.protocol.with_true_replies>}.
-        @param timeouts: C{stop} bounds how long running messages are waited for.
+        @param timeouts: C{stop} bounds how long running messages are waited for, C{quit} how long
+            clients may take to leave.
         @raise TypeError: its C{protocol} is no subclass of C{twisted.mail.smtp.SMTP}.
         """
         self._factory = with_true_replies(factory)
@@ -69,7 +71,7 @@ class MailEdge(Factory):
     @property
     def patience(self) -> float:
         """Seconds that L{stop} may take."""
-        return self._timeouts.stop
+        return self._timeouts.stop + self._timeouts.quit
 
     def stop(self) -> Deferred[None]:
         """Send idle clients away, let running messages end, up to C{Timeouts.stop}.
@@ -80,8 +82,7 @@ class MailEdge(Factory):
         """
         if not self._stopping:
             self._stopping = True
-            timer = self._clock.callLater(self._timeouts.stop, self._send_away)
-            self._empty.wait().addCallback(lambda _: timer.active() and timer.cancel())
+            self._later(self._timeouts.stop, self._send_away)
             for server in list(self._servers):
                 server.stop()
             self._look_for_end()
@@ -96,7 +97,18 @@ class MailEdge(Factory):
             self._servers.discard(server)
             self._look_for_end()
 
+    def _later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call something, unless nobody is left by then."""
+        timer = self._clock.callLater(seconds, call)
+        self._empty.wait().addCallback(lambda _: timer.active() and timer.cancel())
+
     def _send_away(self) -> None:
+        self._later(self._timeouts.quit, self._cut_off)
+        for server in list(self._servers):
+            server.dismiss()
+
+    def _cut_off(self) -> None:
+        """End the connections of those who do not read their last reply."""
         for server in list(self._servers):
             server.transport.abortConnection()
 

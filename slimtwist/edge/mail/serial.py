@@ -86,7 +86,7 @@ class Serial(SMTP):
         With 421 the connection ends, as it says, and so it does when a message held a CR or LF
         alone: such a client may count its messages otherwise than we do.
         """
-        if self._gone:
+        if self._gone or self.transport.disconnecting:
             return
         super().sendLine(line)
         if line.startswith(b"421 ") or line == BARE_NEWLINE.rstrip():
@@ -107,6 +107,10 @@ class Serial(SMTP):
         """Send the client away, at once or after the message that is under way."""
         self._stopping = True
         self._go_on()
+
+    def dismiss(self) -> None:
+        """Send the client away, whatever is under way."""
+        self.say(STOPPING)
 
     def timeoutConnection(self) -> None:
         """End the connection, unless it is the client who waits."""
@@ -157,7 +161,7 @@ class Serial(SMTP):
     def _work(self) -> None:
         while not (self._awaited or self.transport.disconnecting):
             if self._stopping and self._idle:
-                self.say(STOPPING)
+                self.dismiss()
             elif self._lines:
                 line = self._lines.popleft()
                 self._waiting -= len(line or b"") + 2

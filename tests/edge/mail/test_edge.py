@@ -81,15 +81,51 @@ class EdgeTests(MailTestCase):
         self.assert_nothing_left()
 
     def test_too_long(self) -> None:
-        """Nobody is waited for longer than C{Timeouts.stop} (L7)."""
+        """Nobody is waited for longer than C{Timeouts.stop}; who waits for his message is told to
+        come again (L7).
+        """
+        relay = MemoryRelay(hold=True)
+        self.serve(queue=DirectQueue(self.runtime, relay))
+        visitors = [self.met(), self.met(), self.met()]
+        self.say(visitors[0], MAIL)
+        self.say(visitors[1], ALL)
+        self.say(visitors[2], MAIL + RCPT + b"DATA\r\nx\r\n")
+        stopped = self.stop()
+        self.reactor.advance(self.options.timeouts.stop)
+        self.reactor.flush()
+        self.successResultOf(stopped)
+        for visitor in visitors:
+            self.assertEqual(visitor.replies()[-1], "421 4.3.2 service is stopping")
+            self.assertIsNotNone(visitor.lost)
+        relay.made[0].answer()
+        self.assert_nothing_left()
+
+    def test_deaf(self) -> None:
+        """One who does not take his last reply is cut off (L7)."""
         self.serve()
         visitor = self.met()
         self.say(visitor, MAIL)
+        visitor.transport.pauseProducing()
+        visitor.transport.write(b"HELP\r\n" * 200_000)
+        self.reactor.flush()
         stopped = self.stop()
-        self.reactor.advance(self.mail.patience)
+        self.reactor.advance(self.options.timeouts.stop)
+        self.reactor.flush()
+        self.assertNoResult(stopped)
+        self.reactor.advance(self.mail.patience - self.options.timeouts.stop)
         self.reactor.flush()
         self.successResultOf(stopped)
-        self.assertIsNotNone(visitor.lost)
+
+    def test_new(self) -> None:
+        """One who comes while it stops is sent away."""
+        self.serve()
+        first = self.met()
+        self.say(first, MAIL)
+        stopped = self.stop()
+        second = self.visit(greeting=False)
+        self.assertEqual([reply[:4] for reply in second.replies()], ["220 ", "421 "])
+        self.leave(first)
+        self.successResultOf(stopped)
 
     def test_service(self) -> None:
         """With a service, the queue stops when the last client has gone."""
