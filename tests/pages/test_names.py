@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import textwrap
 from collections.abc import Iterator
 from pkgutil import resolve_name
 
@@ -12,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.pages.rst import ROOT
 
 _NAME = re.compile(r"[`!<\s](slimtwist(?:\.\w+)+)")
+_BLOCK = re.compile(r"(?ms)^( *)\.\. code-block:: python\n\n(.*?)(?=^\1\S|\Z)")
 _FILE = re.compile(r"`((?:docs|tests|slimtwist|twisted|\.ci)/[-\w./]+\.\w+)`")
 
 
@@ -20,6 +23,13 @@ def found(pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.rst"))]:
         for match in pattern.findall(path.read_text()):
             yield match, path.name
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Yield what a piece of code imports of slimtwist."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("slimtwist"):
+            yield from (f"{node.module}.{each.name}" for each in node.names)
 
 
 class NameTests(SynchronousTestCase):
@@ -41,3 +51,17 @@ class NameTests(SynchronousTestCase):
         self.assertGreater(len(files), 10)
         for name, where in sorted(files):
             self.assertTrue((ROOT / name).is_file(), f"{where}: {name}")
+
+    def test_code(self) -> None:
+        """Python that stands on a page can be read, and what it imports of ours is there."""
+        count = 0
+        for path in sorted((ROOT / "docs").glob("*.rst")):
+            for _, text in _BLOCK.findall(path.read_text()):
+                code = textwrap.dedent(text)
+                tree = compile(
+                    code, path.name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST
+                )
+                for name in imported(tree):
+                    resolve_name(name)
+                count += 1
+        self.assertGreater(count, 3)
