@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -16,6 +18,7 @@ from slimtwist.relay.blackhole import BlackholeRelay
 from slimtwist.reply import Reply
 from slimtwist.runtime import Runtime
 from slimtwist.testing import MemoryReactor
+from tests.daemon import Daemon
 from tests.pages.rst import ROOT, page, rows, sections, words
 
 #: A page that shows how something is done.
@@ -79,6 +82,34 @@ class StatusTests(SynchronousTestCase):
         self.assertEqual(raised - told, set())
         for status in told:
             self.assertRegex(sources, rf"(?m)^(?!Sources).*\b{status}\b")
+
+
+class CurlTests(SynchronousTestCase):
+    """The message that the page posts."""
+
+    def test_posted(self) -> None:
+        """It is taken, for the recipient that the page names."""
+        (command,) = re.findall(r"(?m)^    (curl (?:.*\\\n)*.*)$", page("edge-http"))
+        folder = Path(self.mktemp()).absolute()
+        listen = "tcp:0:interface=127.0.0.1"
+        with Daemon(str(folder), "--http", listen, "--relay", "blackhole:") as daemon:
+            (folder / "message.eml").write_bytes(b"Subject: hello\r\n\r\nhello\r\n")
+            host, port = daemon.address()
+            posted = subprocess.run(
+                [
+                    "bash",
+                    "-c",
+                    command.replace("127.0.0.1:8025", f"{host}:{port}") + " -w '%{http_code}'",
+                ],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            self.assertEqual(posted.stdout, "204", posted.stderr)
+            line = daemon.line("verdict=delivered")
+        self.assertIn("from=<me@example.org> to=<you@example.net>", line)
 
 
 class HowToTests(SynchronousTestCase):
