@@ -21,7 +21,7 @@ from tests.pages.rst import ROOT, page
 from tests.relaying import RelayTestCase
 
 #: Relays that are made of others.
-COMPOSED = ("fallback", "limit", "route")
+COMPOSED = ("fallback", "limit", "route", "headers", "split", "forward")
 
 
 class ArgumentTests(SynchronousTestCase):
