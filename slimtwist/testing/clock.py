@@ -91,7 +91,8 @@ class VirtualClock:
         """Return when the next call is due, or C{None} if there is none."""
         while self._heap:
             moment, _, call = self._heap[0]
-            if _pending(call) and call.getTime() == moment:
+            # Written out, as it is asked in each turn: pending, and not put off.
+            if not (call.called or call.cancelled) and call.time + call.delayed_time == moment:
                 return moment
             heappop(self._heap)
             self._settle(call, moment)
@@ -99,6 +100,8 @@ class VirtualClock:
 
     def due(self, serial: int | None = None) -> bool:
         """Whether a call is due now, and no later in the count than C{serial} if that is given."""
+        if not self._heap or self._heap[0][0] > self._now:
+            return False
         moment = self.next_moment()
         if moment is None or moment > self._now:
             return False

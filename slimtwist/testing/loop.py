@@ -108,7 +108,7 @@ class EventLoop(ReactorBase):
     def _first(self, *, due: bool) -> int:
         """Return which comes first in this round: 0 is the timed call, if one is due."""
         if not self._sockets:
-            if self.clock.due(self._round):
+            if due and self.clock.due(self._round):
                 return 0
             self._sockets = len(self._ready)
         if not self._sockets or not self._ready:

@@ -36,11 +36,12 @@ def clients(random: Random) -> tuple[Client, ...]:
 def messages(seed: int, random: Random, senders: tuple[Client, ...]) -> tuple[Message, ...]:
     """Return a few messages; one in many runs is large, or has many recipients."""
     count = weighted(random, (10, 1), (2, 2), (0.5, 3), (0.1, 6))
-    return tuple(_message(number, seed, random, senders) for number in range(count))
+    return tuple(
+        _message(number, seed, random, senders[number % len(senders)]) for number in range(count)
+    )
 
 
-def _message(number: int, seed: int, random: Random, senders: tuple[Client, ...]) -> Message:
-    client = random.choice(senders)
+def _message(number: int, seed: int, random: Random, client: Client) -> Message:
     count = weighted(random, (12, 1), (3, 2), (1, 3), (0.15, 10), (0.02, 50))
     names = [f"m{number}r{each}@{random.choice(_DOMAINS)}" for each in range(count)]
     if count > 1 and random.random() < 0.1:

@@ -47,12 +47,7 @@ def octets(message: Message) -> bytes:
 
 def _text(size: int, random: Random) -> bytes:
     """Return lines, the last of which may have no end."""
-    lines: list[bytes] = []
-    left = size
-    while left > 0:
-        line = random.choice(_LINES)
-        lines.append(line)
-        left -= len(line) + 2
+    lines = random.choices(_LINES, k=1 + size // 40) if size else []
     text = b"\r\n".join(lines)
     return text + b"\r\n" if lines and random.random() < 0.8 else text
 
@@ -72,5 +67,4 @@ def _exact(size: int, random: Random) -> bytes:
 
 def _dots(size: int, random: Random) -> bytes:
     """Return nothing but dots and line ends."""
-    pieces = [random.choice((b".", b"\r\n", b"\r\n.", b"\r\n.\r\n")) for _ in range(size // 2 + 1)]
-    return b"".join(pieces)
+    return b"".join(random.choices((b".", b"\r\n", b"\r\n.", b"\r\n.\r\n"), k=size // 3 + 1))

@@ -69,7 +69,8 @@ class World:
         self.left: list[str] = []
         self._counts: dict[tuple[str, str], int] = {}
         if plan.settings.shuffled:
-            self.reactor.pick = Random(derived(plan.seed, "order")).randrange
+            order = Random(derived(plan.seed, "order")).random
+            self.reactor.pick = lambda count: int(order() * count)
         network = self.reactor.network
         network.fate, network.on_wire = self._fate, self._on_wire
         self.runtime = self._runtime()
