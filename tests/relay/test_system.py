@@ -88,7 +88,7 @@ class SystemTests(SynchronousTestCase):
 
     def test_lives_unseen(self) -> None:
         """A group of which nothing can be seen may live: it may be another user's."""
-        self.patch(system, "_processes", lambda: iter(()))
+        self.patch(system, "_members", lambda _: iter(()))
         self.assertTrue(LINUX.lives(os.getpgid(0)))
         self.patch(LINUX, "killpg", self._not_allowed)
         self.assertTrue(LINUX.lives(os.getpgid(0)))
