@@ -25,6 +25,7 @@ from twisted.logger import Logger
 from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 
+import twisted.plugins
 from slimtwist.envelope import Envelope
 from slimtwist.errors import FAULTS
 from slimtwist.events import log_attempt
@@ -230,6 +231,10 @@ class CommandTests(SynchronousTestCase):
         own = authority.issue_cert("mail.example.com").private_key_and_cert_chain_pem
         own.write_to_path(str(self.folder / "mail.pem"))
         authority.cert_pem.write_to_path(str(self.folder / "authority.pem"))
+        source = EXAMPLES / "skeleton_relay" / "src"  # as if it were installed
+        plugins = str(source / "twisted" / "plugins")
+        self.patch(sys, "path", [*sys.path, str(source)])
+        self.patch(twisted.plugins, "__path__", [*twisted.plugins.__path__, plugins])
 
     def test_parsed(self) -> None:
         """Each is right as it stands; only its files are elsewhere."""
