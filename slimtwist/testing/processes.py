@@ -30,6 +30,9 @@ from slimtwist.testing.sockets import failure
 #: Programs that do something to themselves and then become another one.
 _WRAPPERS: Final = {"/usr/bin/setsid", "/usr/bin/prlimit"}
 _OWN_GROUP: Final = 1
+#: Octets of the longest argument, and of all arguments and variables with a stack of 8 MiB.
+_LONGEST: Final = 128 * 1024
+_LARGEST: Final = 2 * 1024 * 1024
 _NUMBERS: Final = 1000
 #: Descriptors that whoever starts a program has by default, and what he does with them.
 STANDARD: Final = {0: "w", 1: "r", 2: "r"}
@@ -89,7 +92,9 @@ class Processes:
         """
         if self.trouble:
             raise failure(self.trouble)
-        if not command.forked and (number := self._wrong(command.executable, command.place)):
+        if not command.forked and (
+            number := self._wrong(command.executable, command.argv, command.place)
+        ):
             raise failure(number)
         run = self._new(_OWN_GROUP, command.argv, command.place)
         ends = {number: self._pipe(run, number, kind == "w") for number, kind in plan.items()}
@@ -227,10 +232,12 @@ class Processes:
         folders = place.environment.get("PATH", os.defpath).split(":")
         return self.programs.get(name) or (self.programs.get(word) if folder in folders else None)
 
-    def _wrong(self, name: str, place: Surroundings) -> int:
+    def _wrong(self, name: str, argv: Sequence[str], place: Surroundings) -> int:
         """Return the number of the error with which a program cannot be run, or 0."""
         if place.directory in self.closed:
             return errno.ENOENT
+        if _too_big([*argv, *(f"{k}={v}" for k, v in place.environment.items())]):
+            return errno.E2BIG
         program = self._program(name, place)
         if program is None:
             return 0 if name in _WRAPPERS else errno.ENOENT
@@ -239,12 +246,12 @@ class Processes:
     def _execute(self, run: Execution, name: str) -> Iterable[Play]:
         """Return what the program of a process does, or how it fails to become one."""
         wrapper, place = "", run.surroundings
-        number = self._wrong(name, place)
+        number = self._wrong(name, run.argv, place)
         while not number and name in _WRAPPERS:
             wrapper = name.rpartition("/")[2]
             self._wrap(run, wrapper)
             name = run.argv[0]
-            number = self._wrong(name, place)
+            number = self._wrong(name, run.argv, place)
         program = self._program(name, place)
         if number or program is None:
             return _failed(wrapper, name, run.argv, number)
@@ -268,6 +275,12 @@ def _failed(wrapper: str, name: str, argv: Sequence[str], number: int) -> Iterab
         return Print(f"Upon execvpe {name} {argv} in environment id 0\n:{why}\n", 2), Exit(1)
     status = 127 if number == errno.ENOENT else 126
     return Print(f"{wrapper}: failed to execute {name}: {why}\n", 2), Exit(status)
+
+
+def _too_big(texts: Sequence[str]) -> bool:
+    """Tell whether arguments and variables are more than Linux takes (execve(2))."""
+    sizes = [len(os.fsencode(each)) + 1 for each in texts]
+    return max(sizes, default=0) > _LONGEST or sum(sizes) + 8 * len(sizes) > _LARGEST
 
 
 def _send(runs: Iterable[Execution], number: int) -> None:

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import errno
+import random
 import signal
+from itertools import count
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -53,6 +55,19 @@ class PipeContractTests(RelayContract, SynchronousTestCase):
         reactor.programs["deliver"] = FakeProgram(Read(), _unknown)
         relay = PipeRelay(["deliver", "{recipient}"], runtime=Runtime(reactor))
         return relay, MemoryDriver(reactor)
+
+
+class AnyOrderContractTests(RelayContract, SynchronousTestCase):
+    """It does so in whatever order things happen that happen at one moment."""
+
+    seeds = count()
+
+    def build(self) -> tuple[IRelay, Driver]:
+        """Return a relay to a program whose child lives on, in an order of its own."""
+        reactor = MemoryReactor()
+        reactor.pick = random.Random(next(self.seeds)).randrange
+        reactor.programs["deliver"] = FakeProgram(Read(), Fork(Shut(0, 1)))
+        return PipeRelay(["deliver"], runtime=Runtime(reactor)), MemoryDriver(reactor)
 
 
 class MaildropContractTests(RelayContract, SynchronousTestCase):
@@ -212,6 +227,16 @@ class TimeTests(SynchronousTestCase):
         outcome, _ = self.deliver(Read())
         self.assertEqual("4.3.5", outcome.reply.enhanced)
         self.assertIn("Resource temporarily unavailable", str(outcome.reply))
+        self.tidy()
+
+    def test_too_much(self) -> None:
+        """More arguments than the system takes defer (PIPE-04, E2BIG)."""
+        self.program = self.reactor.programs["deliver"] = FakeProgram(Read())
+        arguments = ["x" * 100_000] * 21
+        self.relay = PipeRelay(["deliver", *arguments], runtime=Runtime(self.reactor))
+        attempt = self.relay.attempt(Envelope.parse("a@x.example", ["b@y.example"], b""), 0)
+        [outcome] = self.reactor.wait(attempt)
+        self.assertEqual("4.3.5", outcome.reply.enhanced)
         self.tidy()
 
     def test_no_folder(self) -> None:

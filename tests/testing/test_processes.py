@@ -331,6 +331,30 @@ class ProcessTests(Programs):
         self.assertEqual(known, len(_open(self.reactor)))
 
     @scenario
+    async def test_too_much(self) -> None:
+        """One argument may have 128 KiB with its NUL, all of them 2 MiB (execve(2))."""
+        longest = "x" * (128 * 1024 - 1)
+        for arguments, error in (
+            ([longest], 0),
+            ([longest + "x"], errno.E2BIG),
+            ([longest] * 15, 0),
+            ([longest] * 16, errno.E2BIG),
+        ):
+            if isinstance(self.reactor, MemoryReactor):
+                self.reactor.programs["/bin/true"] = FakeProgram()
+            watcher, args = Watcher(), ["true", *arguments]
+            if error:
+                raised = self.assertRaises(
+                    OSError, self.reactor.spawnProcess, watcher, "/bin/true", args, {}
+                )
+                self.assertEqual(error, raised.errno)
+            else:
+                self.reactor.spawnProcess(watcher, "/bin/true", args, {})
+                watcher.transport.closeStdin()
+                await watcher.ended
+                self.assert_over(watcher, 0)
+
+    @scenario
     async def test_wrapped(self) -> None:
         """A program that setsid or prlimit cannot become ends as they say."""
         for wrapper in ("setsid", "prlimit"):
