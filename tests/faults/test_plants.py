@@ -19,6 +19,7 @@ from slimtwist.edge.channel import Channel as EdgeChannel
 from slimtwist.edge.http import header
 from slimtwist.edge.http.request import HttpRequest
 from slimtwist.outcome import Outcome
+from slimtwist.queue import direct
 from slimtwist.relay.http import exchange, reading
 from slimtwist.relay.http.body import ContentBody
 from slimtwist.smtp import transaction, wire
@@ -34,6 +35,7 @@ from tests.faults import (
     test_fuzz_sessions,
     test_replies,
     test_responses,
+    test_through,
     test_work,
 )
 
@@ -76,6 +78,16 @@ class PlantTests(SynchronousTestCase):
 
         self.patch(transaction.Transaction, "_judge", lenient)
         self.assert_found(test_replies.complaints("used_pipelined"))
+
+    def test_all_is_well(self) -> None:
+        """A client would be told a success for what is to be tried again (L1, OUT-01)."""
+
+        def promised(outcome: Outcome) -> reply.Reply:
+            failed = outcome.reply.permanent
+            return outcome.reply if failed else reply.Reply.parse("250 2.0.0 ok")
+
+        self.patch(direct, "promised", promised)
+        self.assert_found(test_through.cuts(Cut.FIN))
 
     def test_lost_refusal(self) -> None:
         """What is said of the second recipient would be lost (L2)."""
