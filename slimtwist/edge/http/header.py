@@ -25,7 +25,7 @@ PATHS: Final = frozenset({b"/messages", b"/messages/"})
 #: Where load balancers ask.
 HEALTH: Final = b"/health"
 
-_ORIGIN: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
+_ORIGIN: Final = re.compile(rb"\Ahttps?://[^/?#]*", re.IGNORECASE)
 _KEY: Final = re.compile(r"[ -~]{1,255}\Z")
 _EHLO: Final = re.compile(r"[!-~]{1,255}\Z")
 _SEPARATOR: Final = re.compile(r"[,;]")

@@ -21,6 +21,7 @@ class RefusedTests(HttpEdgeCase):
             (post(first="POST / HTTP/1.1"), 404, "554; "),
             (post(first="POST /messages/x HTTP/1.1"), 404, "554; "),
             (post(first="POST /Messages HTTP/1.1"), 404, "554; "),
+            (post(first="POST /messages/http://edge.example HTTP/1.1"), 404, "554; "),
             (post(kind="text/plain"), 415, "554; "),
             (post(kind="message/rfc8222"), 415, "554; "),
             (post("Content-Encoding: gzip"), 415, "554; "),
