@@ -118,7 +118,13 @@ def _queue(choices: Choices, runtime: Runtime) -> IQueue:
 
 
 def _relay(choices: Choices, runtime: Runtime) -> IRelay:
-    runtime = _defining(choices, runtime)
+    definitions = _definitions(choices, runtime)
+    relay = _routed(choices, definitions.runtime)
+    definitions.stop_unused()
+    return relay
+
+
+def _routed(choices: Choices, runtime: Runtime) -> IRelay:
     if not choices.route:
         with _blaming("--relay"):
             return runtime.relay(choices.relay)
@@ -131,14 +137,14 @@ def _relay(choices: Choices, runtime: Runtime) -> IRelay:
     return routing.relay(default)
 
 
-def _defining(choices: Choices, runtime: Runtime) -> Runtime:
-    """Return a runtime that knows the defined relays; all are right, also those nobody uses."""
+def _definitions(choices: Choices, runtime: Runtime) -> Definitions:
+    """Return the defined relays; all are right, also those that nobody uses."""
     with _blaming("--define"):
         definitions = Definitions(runtime, _pairs(choices.define, "NAME=DESCRIPTION"))
     for name in definitions:
         with _blaming(f"--define {name}"):
             _ = definitions[name]
-    return definitions.runtime
+    return definitions
 
 
 def _edge_options(choices: Choices, runtime: Runtime) -> EdgeOptions:

@@ -52,8 +52,10 @@ def _entry(prefix: str, plugin: IRelayPlugin) -> Iterator[str]:
 
 
 def _argument(parameter: Parameter) -> str:
-    if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
-        return f"{parameter.name}..."
+    if parameter.kind is Parameter.VAR_POSITIONAL:
+        return f"{parameter.name} (any number)"
+    if parameter.kind is Parameter.VAR_KEYWORD:
+        return f"{parameter.name} (any names)"
     if parameter.default is Parameter.empty:
         return f"{parameter.name} (needed)"
     return f"{parameter.name}={parameter.default}" if parameter.default else parameter.name

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -19,6 +20,9 @@ from slimtwist.envelope import Envelope
 from slimtwist.errors import AttemptCancelled, RelayError, fault_outcome
 from slimtwist.interfaces import IRelay
 from slimtwist.outcome import Outcome, Report
+
+#: Seconds.  For a part of an attempt: the deadline is that of the whole, and passes before.
+NEVER: Final = 86400.0
 
 
 def settle(

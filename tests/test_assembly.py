@@ -143,6 +143,16 @@ class ChoiceTests(RelayTestCase):
         self.reactor.wait(service.stopService())
         self.assertEqual(self.reactor.leftovers().connections, ())
 
+    def test_unused(self) -> None:
+        """A relay that nobody uses is not in the way when those end that it is made of."""
+        service = self.start(
+            relay="host",
+            define=["x=fallback:y:host", "host=smtp:smarthost.example", "y=limit:host:rate=1/h"],
+        )
+        self.assertEqual(self.send("b@example.net"), "250 2.0.0 taken")
+        self.reactor.wait(service.stopService())
+        self.assertEqual(self.reactor.leftovers().connections, ())
+
     def test_hostname(self) -> None:
         """The name is in the greeting, and said to the next hop."""
         self.start(hostname="mail.example.org")

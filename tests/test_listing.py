@@ -60,7 +60,7 @@ class ListingTests(SynchronousTestCase):
         """Defaults are told, and what is needed; arguments of many relays are told for each."""
         self.assertIn("Arguments: none.", self.entry("blackhole"))
         self.assertIn("Arguments: relay (needed), concurrency, rate.", self.entry("limit"))
-        self.assertIn("Arguments: relays..., timeout.", self.entry("fallback"))
+        self.assertIn("Arguments: relays (any number), timeout.", self.entry("fallback"))
         smtp = self.entry("smtp")
         self.assertIn("Arguments: host, port=25, unix, tls,", smtp)
         for name in ARGUMENTS:
@@ -71,7 +71,9 @@ class ListingTests(SynchronousTestCase):
     def test_others(self) -> None:
         """So it is with those of other packages, made by whatever means."""
         install(self, tests_own=OWN)
-        wanted = "Keep mail. Arguments: path (needed), more..., depth=3, others...."
+        wanted = (
+            "Keep mail. Arguments: path (needed), more (any number), depth=3, others (any names)."
+        )
         self.assertEqual(self.entry("tests-own"), wanted)
         self.assertEqual(self.entry("tests-silent"), "Arguments: none.")
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.application.service import Application
 from zope.interface import implementer
 
@@ -38,7 +40,7 @@ def make_service(runtime: Runtime) -> RelayService:
     smarthost = runtime.relay("smtp:smarthost.example.com:port=587")
     screened = SharedRelay(PolicyRelay(smarthost, [Screen()], runtime=runtime), "screened")
     choices = Choices(relay="screened", smtp=["tcp:2525:interface=127.0.0.1"])
-    return assemble(choices, Runtime(runtime.reactor, defined={"screened": screened}))
+    return assemble(choices, replace(runtime, defined={"screened": screened}))
 
 
 application = Application("filter")

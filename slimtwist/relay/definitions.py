@@ -55,6 +55,11 @@ class Definitions(Mapping[str, Shared]):
                 self._building.pop()
         return self._built[name]
 
+    def stop_unused(self) -> None:
+        """Stop what was built and is not used: it would keep in use what it is made of."""
+        for shared in self._built.values():
+            shared.stop_unless_used()
+
     def __contains__(self, name: object) -> bool:
         """Tell whether there is such a relay, without building it."""
         return name in self._descriptions or name in self._given

@@ -9,7 +9,6 @@ is final, whoever gave it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
@@ -21,11 +20,8 @@ from slimtwist.outcome import Outcome, Report, Verdict
 from slimtwist.relay.running import Running
 from slimtwist.relay.shared import part_of
 from slimtwist.runtime import Runtime, default_runtime
-from slimtwist.settle import settle
+from slimtwist.settle import NEVER, settle
 from slimtwist.together import Cancellable
-
-#: Seconds.  An attempt's deadline is its caller's, and passes before; the last relay has no other.
-_NEVER: Final = 86400.0
 
 
 @implementer(IRelay)
@@ -49,8 +45,8 @@ class FallbackRelay:
         """
         if not relays:
             raise ValueError("there is no relay to ask")
-        waits = [_NEVER if timeout is None else timeout] * (len(relays) - 1)
-        self._relays = list(zip(relays, [*waits, _NEVER], strict=True))
+        waits = [NEVER if timeout is None else timeout] * (len(relays) - 1)
+        self._relays = list(zip(relays, [*waits, NEVER], strict=True))
         self._running = Running(relays)
         self._clock = (runtime or default_runtime()).reactor
 

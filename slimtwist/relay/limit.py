@@ -17,11 +17,9 @@ from slimtwist.relay.line import Line, Rate
 from slimtwist.relay.running import Running
 from slimtwist.relay.shared import part_of
 from slimtwist.runtime import Runtime, default_runtime
-from slimtwist.settle import settle
+from slimtwist.settle import NEVER, settle
 from slimtwist.together import Cancellable
 
-#: Seconds.  An attempt's deadline is its caller's, and passes before.
-_NEVER: Final = 86400.0
 #: What becomes of an attempt that is cancelled in the line: nothing was sent.
 _IN_LINE: Final = fault_outcome("cancelled", "it was waiting in line")
 
@@ -71,7 +69,7 @@ class LimitRelay:
         except CancelledError:
             return Report.uniform(_IN_LINE, len(envelope.recipients))
         try:
-            return await settle(self._clock, self._relay, envelope, attempts, _NEVER)
+            return await settle(self._clock, self._relay, envelope, attempts, NEVER)
         finally:
             self._line.leave()
 

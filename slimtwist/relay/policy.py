@@ -22,11 +22,8 @@ from slimtwist.outcome import Outcome, Report
 from slimtwist.policy.parts import Part, checked
 from slimtwist.relay.running import Running
 from slimtwist.runtime import Runtime, default_runtime
-from slimtwist.settle import settle
+from slimtwist.settle import NEVER, settle
 from slimtwist.together import Cancellable, side_by_side
-
-#: Seconds.  An attempt's deadline is its caller's, and passes before; a part has none of its own.
-_NEVER: Final = 86400.0
 
 
 @implementer(IRelay)
@@ -75,7 +72,7 @@ class PolicyRelay:
     async def _report(self, part: Part, attempts: int) -> Report:
         if isinstance(part.fate, Outcome):
             return Report.uniform(part.fate, len(part.positions))
-        return await settle(self._clock, self._relay, part.fate, attempts, _NEVER)
+        return await settle(self._clock, self._relay, part.fate, attempts, NEVER)
 
 
 class _Screening:

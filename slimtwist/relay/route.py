@@ -21,11 +21,7 @@ from slimtwist.errors import AttemptCancelled, TransientRelayError, fault_outcom
 from slimtwist.interfaces import IRelay
 from slimtwist.outcome import Report, Verdict
 from slimtwist.runtime import Runtime, default_runtime
-from slimtwist.settle import settle
-
-#: Seconds.  An attempt's deadline is its caller's, and passes before; a part has none of its own.
-_NEVER: Final = 86400.0
-
+from slimtwist.settle import NEVER, settle
 
 #: No routes.
 _NONE: Final[Mapping[str, IRelay]] = MappingProxyType({})
@@ -75,7 +71,7 @@ class RouteRelay:
             return parts[0][0].attempt(envelope, attempts)
         return _Attempt().run(
             [
-                (positions, settle(self._clock, relay, part, attempts, _NEVER))
+                (positions, settle(self._clock, relay, part, attempts, NEVER))
                 for relay, positions in parts
                 for part in [envelope.subset(positions)]
             ]

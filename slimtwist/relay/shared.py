@@ -43,6 +43,11 @@ class SharedRelay:
         self._users += 1
         return Use(self)
 
+    def stop_unless_used(self) -> None:
+        """Stop the relay if it has no user; it has made no attempt then."""
+        if not self._users:
+            self.relay.stop()
+
     def release(self) -> bool:
         """Count one user less; tell whether it was the last."""
         self._users -= 1
