@@ -28,6 +28,9 @@ PAGES = {
     "fallback": "composing",
     "limit": "composing",
     "route": "composing",
+    "headers": "composing",
+    "split": "composing",
+    "forward": "composing",
     "blackhole": "operating",
 }
 
