@@ -128,8 +128,8 @@ class ProcessTests(Programs):
     async def test_input_closed(self) -> None:
         """A program that closes its input is still there; a producer is stopped."""
         watcher = self.start(
-            "echo ready; exec <&-; sleep 0.5; echo later",
-            Print("ready\n"), Shut(0), Wait(0.5), Print("later\n"),
+            "echo ready; exec <&-; sleep 1.5; echo later",
+            Print("ready\n"), Shut(0), Wait(1.5), Print("later\n"),
         )  # fmt: skip
         blocks = Blocks(watcher.transport, 100)
         await self.noted(watcher, "lost 0")
@@ -142,7 +142,7 @@ class ProcessTests(Programs):
     @scenario
     async def test_input_closed_idle(self) -> None:
         """That the input is closed is seen also when nothing is written."""
-        watcher = self.start("exec <&-; sleep 0.5", Shut(0), Wait(0.5))
+        watcher = self.start("exec <&-; sleep 1.5", Shut(0), Wait(1.5))
         await self.noted(watcher, "lost 0")
         self.assertEqual(["made", "lost 0"], watcher.events)
         await watcher.ended
@@ -151,8 +151,8 @@ class ProcessTests(Programs):
     async def test_back_pressure(self) -> None:
         """Who reads nothing is given what a pipe holds, and no more; all when he reads."""
         watcher = self.start(
-            "echo ready; sleep 0.5; wc -c",
-            Print("ready\n"), Wait(0.5), Read(), lambda run: [Print(f"{len(run.octets)}\n")],
+            "echo ready; sleep 1.5; wc -c",
+            Print("ready\n"), Wait(1.5), Read(), lambda run: [Print(f"{len(run.octets)}\n")],
         )  # fmt: skip
         blocks = Blocks(watcher.transport, 20)
         await self.printed(watcher)
@@ -195,12 +195,13 @@ class ProcessTests(Programs):
     async def test_prints_much(self) -> None:
         """Output of any size arrives, before the end; who pauses gets none meanwhile."""
         watcher = self.start(
-            "echo ready; sleep 0.1; head -c 300000 /dev/zero",
-            Print("ready\n"), Wait(0.1), Print(bytes(300_000)),
+            "echo ready; read x; head -c 300000 /dev/zero",
+            Print("ready\n"), Read(1), Print(bytes(300_000)),
         )  # fmt: skip
         await self.printed(watcher)
         watcher.transport.pauseProducing()
-        await deferLater(self.reactor, 0.4)
+        watcher.transport.write(b"\n")
+        await self.a_while()
         self.assertEqual(b"ready\n", watcher.octets[1])
         self.assertEqual(["made"], watcher.events)
         watcher.transport.resumeProducing()
@@ -279,8 +280,8 @@ class ProcessTests(Programs):
     async def test_grandchild(self) -> None:
         """A grandchild that has the pipes keeps the end from being told, but not the exit."""
         watcher = self.start(
-            "exec 3<&0; (sleep 0.7; echo later) <&3 & exit 5",
-            Fork(Wait(0.7), Print("later\n")),
+            "exec 3<&0; (sleep 1.5; echo later) <&3 & exit 5",
+            Fork(Wait(1.5), Print("later\n")),
             Exit(5),
         )
         await self.noted(watcher, "exited")
@@ -293,12 +294,12 @@ class ProcessTests(Programs):
     @scenario
     async def test_let_go(self) -> None:
         """Who closes all pipes is told the end at once, whoever else has them."""
-        watcher = self.start("exec 3<&0; sleep 0.5 <&3 & exit 5", Fork(Wait(0.5)), Exit(5))
+        watcher = self.start("exec 3<&0; sleep 1.5 <&3 & exit 5", Fork(Wait(1.5)), Exit(5))
         await self.noted(watcher, "exited")
         watcher.transport.loseConnection()
         await self.until(lambda: watcher.ended.called)
         self.assert_over(watcher, 5)
-        await deferLater(self.reactor, 0.5)
+        await deferLater(self.reactor, 1.5)
 
     @scenario
     async def test_raising(self) -> None:

@@ -72,7 +72,7 @@ class SystemTests(Programs):
     async def test_group_lives(self) -> None:
         """A group lives until its last process has ended, whether that was waited for or not."""
         watcher = self.start(
-            "sleep 0.5 & echo ready; exit 0", Fork(Wait(0.5)), Print("ready\n"), Exit(),
+            "sleep 1.5 & echo ready; exit 0", Fork(Wait(1.5)), Print("ready\n"), Exit(),
             wrappers=["/usr/bin/setsid"],
         )  # fmt: skip
         await self.printed(watcher)
