@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Words of the table, of which any will do.
 Words = frozenset[str]
+_ONE_HOST: Final = ("smtp", "lmtp")
+_SESSION: Final = ("greeting", "EHLO", "STARTTLS", "AUTH")
 _GROUP: Final = ("MAIL", "RCPT", "DATA")
 _CUT: Final = frozenset({DEFERRED, UNKNOWN})
 #: A host that says it to MAIL or DATA may have another transaction in mind.
@@ -35,8 +37,10 @@ _RCPTMAX: Final = re.compile(r"RCPTMAX=(\d+)")
 
 def has_opinion(plan: Plan) -> bool:
     """Tell whether in a run of this plan nothing but replies decides."""
-    slow = plan.settings.direct < 500
-    return not slow and all(each.kind == "reply" and each.value in PLAIN for each in plan.faults)
+    hasty = plan.settings.direct < 500
+    if plan.settings.final < 500:  # then a slow reply may be none
+        hasty |= any(each.value.startswith("slow") for each in plan.faults)
+    return not hasty and all(each.kind == "reply" and each.value in PLAIN for each in plan.faults)
 
 
 def expected(world: World, attempt: Attempt) -> dict[str, Words]:
@@ -46,6 +50,8 @@ def expected(world: World, attempt: Attempt) -> dict[str, Words]:
     said = [each for each in world.ledger.said.values() if each.sender == attempt.sender]
     if any(each.code == _FORGOTTEN and each.odd for each in said):
         return {}
+    if not said:
+        return _host(world, attempt)
     opinion: dict[str, Words] = {}
     connection = None
     for transaction in _transactions(said):
@@ -62,6 +68,17 @@ def _most(plan: Plan) -> int | None:
     """Return how many recipients the peer wants in a transaction (RFC 9422), if it says so."""
     found = [_RCPTMAX.search(offer) for offer in plan.settings.offers]
     return next((int(each[1]) for each in found if each), None)
+
+
+def _host(world: World, attempt: Attempt) -> dict[str, Words]:
+    """Return what becomes of a message that no session was there for; its host is the only one."""
+    ledger = world.ledger
+    if world.plan.scenario not in _ONE_HOST or len(ledger.attempts) > 1:
+        return {}
+    last = next((each for each in reversed(ledger.said.values()) if each.stage in _SESSION), None)
+    if last is None or last.kind == "yes":
+        return {}
+    return dict.fromkeys(attempt.recipients, _word(last, ledger.covered))
 
 
 def _transactions(said: Iterable[Said]) -> Iterator[list[Said]]:

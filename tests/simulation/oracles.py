@@ -19,7 +19,7 @@ from slimtwist.testing.sockets import StreamSocket
 from tests.simulation import opinion
 from tests.simulation.ledger import Attempt, Ledger, Said
 from tests.simulation.octets import octets
-from tests.simulation.table import TABLE, UNKNOWN
+from tests.simulation.table import ON, TABLE, UNKNOWN
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -38,6 +38,8 @@ _GRACE: Final = 1.0
 #: Seconds that the reply to a command may take; RFC 5321 4.5.3.2 for most.
 _WAITS: Final = {"MAIL": 300.0, "RCPT": 300.0, "DATA": 120.0, "body": 240.0, "RSET": 20.0}
 _VIOLATION: Final = "protocol error"
+#: Tell whether somebody else than a peer has said an outcome: a zone.
+EXCUSES: Final[list[Callable[[World, Attempt, str, Outcome], bool]]] = []
 #: Kinds of replies that are about the connection, whatever they were said to.
 _WHOLE: Final = ("goodbye",)
 
@@ -159,8 +161,12 @@ def _decided(world: World) -> None:
     for attempt in world.ledger.attempts:
         for name, outcome in zip(attempt.recipients, attempt.outcomes or (), strict=False):
             said = world.ledger.deciding(outcome.reply.text)
+            if said is None and any(each(world, attempt, name, outcome) for each in EXCUSES):
+                continue
             # What a peer said in a violation of the protocol is quoted, and decides nothing.
             if said is None or _VIOLATION in outcome.reply.text:
+                if said is not None and said.kind == "violation":
+                    world.ledger.covered.add((said.stage, said.kind))
                 _check_own(world.ledger, attempt, name, outcome)
             else:
                 _check_said(world.ledger, attempt, name, outcome, said)
@@ -171,6 +177,10 @@ def _opinion(world: World) -> None:
     """Compare each outcome with what it should be, where replies alone decide."""
     if not opinion.has_opinion(world.plan):
         return
+    last = {said.connection: said.token for said in world.ledger.said.values()}
+    for said in world.ledger.said.values():
+        if TABLE.get((said.stage, said.kind)) == ON and last[said.connection] > said.token:
+            world.ledger.covered.add((said.stage, said.kind))
     for attempt in world.ledger.attempts:
         words = opinion.expected(world, attempt)
         for name, outcome in zip(attempt.recipients, attempt.outcomes or (), strict=False):

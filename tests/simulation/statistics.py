@@ -61,6 +61,8 @@ class Statistics:
         yield f"faults injected: {_counts(self.injected)}"
         known = self.covered & TABLE.keys()
         yield f"coverage of (stage, reply): {len(known)} of {len(TABLE)} pairs"
+        if missing := sorted(TABLE.keys() - known):
+            yield f"not covered: {', '.join(' '.join(pair) for pair in missing)}"
         yield f"speed: {self.seeds / max(elapsed, 1e-9):.0f} seeds a second"
         yield f"violations: {self.violations}"
 

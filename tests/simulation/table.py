@@ -42,7 +42,8 @@ DELIVERED, DEFERRED, FAILED, UNKNOWN, ON = (
 )
 
 _HOST: Final = dict.fromkeys(KINDS, DEFERRED) | {"yes": ON}
-_MESSAGE: Final = _HOST | {"permanent": FAILED, "no mail": FAILED}
+del _HOST["no mail"]  # only a greeting says it
+_MESSAGE: Final = _HOST | {"permanent": FAILED}
 
 #: (point, kind) -> what it comes to for those that it is about.
 TABLE: Final = {
@@ -117,12 +118,11 @@ Beside the table:
 def page() -> str:
     """Return the page of the documentation that shows the table."""
     heads = ["at", *KINDS]
-    rows = [[stage, *(TABLE[stage, kind] for kind in KINDS)] for stage in STAGES]
+    rows = [[stage, *(TABLE.get((stage, kind), "") for kind in KINDS)] for stage in STAGES]
     lines = [".. list-table::", "   :header-rows: 1", "   :stub-columns: 1", ""]
     for row in [heads, *rows]:
-        lines += [f"   {'-' if place else '* -'} {cell}" for place, cell in enumerate(row)]
-    indented = [line.replace("   - ", "     - ", 1) for line in lines]
-    return _HEAD + "\n".join(indented) + "\n" + _FOOT
+        lines += [f"   {' ' if place else '*'} - {cell}".rstrip() for place, cell in enumerate(row)]
+    return _HEAD + "\n".join(lines) + "\n" + _FOOT
 
 
 if __name__ == "__main__":
