@@ -81,7 +81,7 @@ def _fault(random: Random, settings: Settings, sent: tuple[Message, ...], visits
     )  # fmt: skip
     number = random.randrange(3)
     if kind == "reply":
-        return reply(random, sent)
+        return reply(random, sent, settings)
     if kind == "flow":
         return flow(random, visits)
     if kind == "connect":
@@ -96,11 +96,13 @@ def _fault(random: Random, settings: Settings, sent: tuple[Message, ...], visits
     return Fault("stop", at=when) if kind == "stop" else Fault("raise", str(number))
 
 
-def reply(random: Random, sent: tuple[Message, ...]) -> Fault:
+def reply(random: Random, sent: tuple[Message, ...], settings: Settings) -> Fault:
     """Return an odd reply somewhere in a dialogue."""
+    tls = 1.5 if settings.starttls and settings.tls != "none" else 0.0
+    login = 4.0 if settings.login else 0.0
     message = random.choice(sent)
     stage = weighted(
-        random, (1, "greeting"), (1, "EHLO"), (0.5, "STARTTLS"), (0.5, "AUTH"), (3, "MAIL"),
+        random, (1, "greeting"), (1, "EHLO"), (tls, "STARTTLS"), (login, "AUTH"), (3, "MAIL"),
         (5, "RCPT"), (3, "DATA"), (1, "body"), (6, "end of data"), (0.5, "RSET"), (0.3, "QUIT"),
     )  # fmt: skip
     if stage in ("MAIL", "DATA", "body", "end of data"):
