@@ -219,6 +219,7 @@ def _listener(option: str, text: str, runtime: Runtime, edge: Edge) -> Listener:
 
 def _about(choices: Choices, queue: IQueue) -> Iterator[str]:
     yield f"mail goes to {choices.relay}"
+    yield from (f"{name} is {text}" for name, text in _pairs(choices.define).items())
     yield from (str(Route.parse(text)) for text in choices.route)
     if queue.single and (choices.smtp or not (choices.lmtp or choices.http)):
         yield _ONE_RECIPIENT

@@ -115,6 +115,17 @@ class StopTests(SharedTestCase):
             self.successResultOf(each)
         self.assertTrue(self.successResultOf(first) and self.successResultOf(second))
 
+    def test_running_again(self) -> None:
+        """What has ended before does not count: who still runs is waited for (L2)."""
+        first = self.one.attempt(MESSAGE, 0)
+        self.memory.made[0].answer()
+        second = self.one.attempt(MESSAGE, 0)
+        stopped = self.one.stop()
+        self.assertNoResult(stopped)
+        self.memory.made[1].answer()
+        self.successResultOf(stopped)
+        self.assertTrue(self.successResultOf(first) and self.successResultOf(second))
+
     def test_own(self) -> None:
         """One user does not wait for the other's attempts (L7)."""
         self.two.attempt(MESSAGE, 0)
