@@ -23,6 +23,7 @@ from slimtwist.errors import RelayError
 from slimtwist.outcome import Outcome
 from slimtwist.queue.direct import DirectQueue
 from slimtwist.runtime import Runtime
+from slimtwist.smtp.auth import Credentials
 from slimtwist.testing import MemoryReactor, MemoryRelay
 from tests.edge.world import Visitor
 from tests.faults.fuzz import corpus, inputs, mutant, ways
@@ -132,6 +133,23 @@ class RelaySessionTests(SynchronousTestCase):
         self.assertGreater(delivered, 100)
         self.assertEqual(self.flushLoggedErrors(), [])
 
+    def test_logins(self) -> None:
+        """Whatever a host says to AUTH, there is an outcome, and nothing is left."""
+        seeds = corpus("challenges")
+        chance = Random(2)
+        for number in range(200):
+            mechanism = (b"PLAIN", b"LOGIN", b"CRAM-MD5", b"SCRAM-SHA-256")[number % 4]
+            hello = b"250-mx\r\n250 AUTH " + mechanism + b"\r\n"
+            said = [mutant(chance, seeds) for _ in range(chance.randrange(1, 5))]
+            outcomes, sent, left = _deliver(
+                [b"220 mx\r\n", hello, *said, *_USUAL[2:]],
+                credentials=Credentials("joe", "secret"),
+                auth_insecure=True,
+            )
+            self.assertEqual((len(outcomes), left), (2, ()), said)
+            self.assertTrue(sent or not outcomes[0].reply.positive, said)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
     def test_services(self) -> None:
         """Whatever a service says, a message has one outcome, however it is split (L1 to L3)."""
         for octets in inputs("responses", 100):
@@ -151,12 +169,15 @@ def _words(chance: Random, seeds: list[bytes]) -> list[bytes]:
 
 
 def _deliver(
-    words: list[bytes], *, lmtp: bool
+    words: list[bytes],
+    *,
+    lmtp: bool = False,
+    **options: Any,  # noqa: ANN401
 ) -> tuple[tuple[Outcome, ...], bool, tuple[str, ...]]:
     """Deliver to such a host; return the outcomes, whether all was sent, and what is left."""
     reactor = MemoryReactor()
     listen(reactor, Babble(words), lmtp=lmtp)
-    relay = static(reactor, lmtp=lmtp)
+    relay = static(reactor, lmtp=lmtp, **options)
     try:
         outcomes = reactor.wait(relay.attempt(many(2), 0), 4000).outcomes
     except RelayError as error:
