@@ -121,7 +121,8 @@ class ChoiceTests(FallbackTestCase):
 
     def test_none(self) -> None:
         """Somebody has to be asked."""
-        self.assertRaises(ValueError, self.relay)
+        error = self.assertRaises(ValueError, self.relay)
+        self.assertEqual(str(error), "there is no relay to ask")
 
 
 class TimeTests(FallbackTestCase):
