@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.protocol import connectionDone
 from twisted.mail.interfaces import IMessageSMTP
 from twisted.mail.smtp import COMMAND, SMTP, Address, SMTPFactory, SMTPServerError, User
 from twisted.python.failure import Failure
@@ -45,12 +44,11 @@ class TrueReplies(Serial):
         self._admitted = 0
         self._alone = False
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
+    def left(self) -> None:
         """Tell the messages that nobody waits for them."""
         for message in list(self._messages):
             if isinstance(message, RelayMessage):  # others may not bear to be told after their end
                 message.connectionLost()
-        super().connectionLost(reason)
 
     def drop(self) -> None:
         """Forget the message that is coming."""

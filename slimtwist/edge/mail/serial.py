@@ -131,6 +131,7 @@ class Serial(SMTP):
         """Forget what was not looked at."""
         self._gone = True
         self._lines.clear()
+        self.left()
         super().connectionLost(reason)
         if self.noted is not None:
             self.noted(self, here=False)
@@ -159,7 +160,7 @@ class Serial(SMTP):
             self.transport.resumeProducing()
 
     def _work(self) -> None:
-        while not (self._awaited or self.transport.disconnecting):
+        while not (self._awaited or self._gone or self.transport.disconnecting):
             if self._stopping and self._idle:
                 self.dismiss()
             elif self._lines:
@@ -187,3 +188,6 @@ class Serial(SMTP):
 
     def drop(self) -> None:
         """Forget the message that is coming."""
+
+    def left(self) -> None:
+        """Take note that the client has gone, before anybody else hears of it."""

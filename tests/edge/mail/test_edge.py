@@ -80,6 +80,25 @@ class EdgeTests(MailTestCase):
         self.successResultOf(stopped)
         self.assert_nothing_left()
 
+    def test_leaves(self) -> None:
+        """A client that leaves meanwhile is not waited for, whatever it was at (L7)."""
+        relay = MemoryRelay(hold=True)
+        self.serve(queue=DirectQueue(self.runtime, relay))
+        visitors = [self.met(), self.met(), self.met()]
+        for visitor, said in zip(
+            visitors, (MAIL, MAIL + RCPT + b"DATA\r\nx\r\n", ALL), strict=True
+        ):
+            self.say(visitor, said)
+        stopped = self.stop()
+        for visitor in visitors:
+            self.assertNoResult(stopped)
+            self.leave(visitor)
+        self.successResultOf(stopped)
+        self.assertFalse(relay.made[0].cancelled)
+        self.queue.stop()
+        self.assertTrue(relay.made[0].cancelled)
+        self.assert_nothing_left()
+
     def test_too_long(self) -> None:
         """Nobody is waited for longer than C{Timeouts.stop}; who waits for his message is told to
         come again (L7).
