@@ -31,8 +31,8 @@ ORACLES: Final[list[Oracle]] = []
 _BUFFER: Final = 65536 + 65536 + 8192
 _TRACE: Final = re.compile(rb"Received: [^\r\n]*(?:\r\n[\t ][^\r\n]*)*\r\n")
 _KEY: Final = re.compile(rb"\bid ([^\s;]+)")
-#: Failures for good that are ours: what the next hop said of itself shows that it is no use.
-_OWN: Final = frozenset({"5.3.4", "5.6.3", "5.6.7"})
+#: Octets that a trace field may have.
+_FIELD: Final = 400
 #: Seconds by which an attempt may pass its deadline: what cancelling takes.
 _GRACE: Final = 1.0
 #: Seconds that the reply to a command may take; RFC 5321 4.5.3.2 for most.
@@ -149,9 +149,9 @@ def _octets(world: World) -> None:
             world.ledger.wrong("L5", f"stored for {each.recipient!r}, whom nobody named")
             continue
         given = octets(message)
-        if given and not given.endswith(b"\r\n"):
-            given += b"\r\n"
-        if parts(each.octets)[1] != given:
+        ended = given if given.endswith(b"\r\n") or not given else given + b"\r\n"
+        # What came in chunks need not end with CRLF, and goes so to who needs no dot behind it.
+        if parts(each.octets)[1] not in (given, ended):
             world.ledger.wrong("L8", f"the octets for {each.recipient} were changed")
 
 
@@ -167,7 +167,7 @@ def _decided(world: World) -> None:
             if said is None or _VIOLATION in outcome.reply.text:
                 if said is not None and said.kind == "violation":
                     world.ledger.covered.add((said.stage, said.kind))
-                _check_own(world.ledger, attempt, name, outcome)
+                _check_own(world, attempt, name, outcome)
             else:
                 _check_said(world.ledger, attempt, name, outcome, said)
 
@@ -206,11 +206,22 @@ def _patient(world: World) -> None:
                 world.ledger.wrong("L7", f"{where} took {waited} s")
 
 
-def _check_own(ledger: Ledger, attempt: Attempt, name: str, outcome: Outcome) -> None:
+def _is_misfit(world: World, outcome: Outcome) -> bool:
+    """Tell whether a failure for good is our own: what the host offers shows that it is no use."""
+    settings, enhanced = world.plan.settings, outcome.reply.enhanced
+    if enhanced in ("5.6.3", "5.6.7"):
+        return True
+    sizes = [int(each[5:]) for each in settings.offers if each.startswith("SIZE ")]
+    longest = max((len(octets(each)) for each in world.plan.messages), default=0)
+    # The trace field is part of what is too long.
+    return enhanced == "5.3.4" and any(size < longest + _FIELD for size in sizes)
+
+
+def _check_own(world: World, attempt: Attempt, name: str, outcome: Outcome) -> None:
     """Check an outcome for which no peer's reply is shown: it is never for good."""
-    word = verdict_of(outcome)
+    ledger, word = world.ledger, verdict_of(outcome)
     bare = any(each.stage == outcome.command for each in ledger.said.values())
-    if word == "failed" and outcome.reply.enhanced not in _OWN and not bare:
+    if word == "failed" and not (bare or _is_misfit(world, outcome)):
         ledger.wrong("L2", f"{name} in {attempt.key} failed, and nobody said so: {outcome}")
     if word == "delivered" and not bare:
         ledger.wrong("L1", f"{name} in {attempt.key} delivered, and nobody said so: {outcome}")
@@ -262,10 +273,11 @@ def _told(world: World) -> None:
 
 @oracle
 def _left(world: World) -> None:
-    """Check that nothing is left: no timer, connection, port, file (L3, L6)."""
+    """Check that nothing is left: no timer, connection, port, process, file (L3, L6)."""
     left = [*world.left, *timers(world)]
     left += [each for each in world.reactor.network.listening() if each.startswith(world.edge)]
     left += [f"connection {wire.up.name}" for wire in _wires(world) if not _end(world, wire).closed]
+    left += [f"process {each}" for each in world.reactor.system.running.values()]
     for each in left:
         world.ledger.wrong("left", each)
     if descriptors() > world.files:
