@@ -4,12 +4,17 @@
 A kind is a function of the world and the fault, called before the run begins; L{kind} registers it.
 What a fault is for is said in C{Fault.where}: a side and a number (C{"peer 0"}: the first
 connection to the next hop, C{"client 1"}: the second to the edge), followed by the direction for
-what happens to a flow (C{"peer 0 up"}); or a point of the dialogue and whom it is about (C{"RCPT
+what happens to a flow (C{"peer 0 up"}); where there are several hosts their names stand for C{peer}
+(C{"mx1 0 up"}); or a point of the dialogue and whom it is about (C{"RCPT
 m0r2"}).
 
     - C{reply}: the peer says something else; C{value}: one of C{models.odd.NAMES};
       C{at}: how often (0 for always).
-    - C{connect}: C{value} is the name of a L{slimtwist.testing.Fate}.
+    - C{connect}: C{value} is the name of a L{slimtwist.testing.Fate}; C{where} may be an address,
+      for all attempts to connect there.
+    - C{names}: a question (C{"d1.example MX"}) or all about a name get C{value}, one of
+      C{models.zones.ODD} or C{TROUBLE} or C{slow} and seconds; C{at}: how often (0 for always).
+    - C{zone}: from C{at} seconds on the name has the records in C{value}, separated by semicolons.
     - C{cut}: after C{at} octets; C{value} is the name of a L{slimtwist.testing.Cut}.
     - C{stall}: nothing arrives after C{at} octets.
     - C{window}: only C{at} octets may be on their way.
@@ -85,6 +90,20 @@ def _reply(world: World, fault: Fault) -> None:
 @kind("connect")
 def _connect(world: World, fault: Fault) -> None:
     world.fates[fault.where] = Fate[fault.value]
+
+
+@kind("names")
+def _names(world: World, fault: Fault) -> None:
+    if world.zones is not None:
+        often = fault.at or float("inf")
+        world.zones.faults.setdefault(fault.where, []).append([often, fault.value])
+
+
+@kind("zone")
+def _zone(world: World, fault: Fault) -> None:
+    if world.zones is not None:
+        lines = [each for each in fault.value.split(";") if each]
+        world.reactor.callLater(fault.at, world.zones.replace, fault.where, lines)
 
 
 @kind("cut")

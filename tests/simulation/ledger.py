@@ -28,6 +28,7 @@ class Said:
     @ivar code: of a well-formed reply; 0 for others.
     @ivar odd: whether it is the plan's, not the right one.
     @ivar complete: whether the peer has written all of it.
+    @ivar host: the address at which it was said, where there are several hosts.
     """
 
     token: int
@@ -40,6 +41,7 @@ class Said:
     code: int = 0
     odd: bool = False
     complete: bool = False
+    host: str = ""
 
 
 @dataclass(slots=True)

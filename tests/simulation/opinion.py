@@ -37,6 +37,8 @@ _RCPTMAX: Final = re.compile(r"RCPTMAX=(\d+)")
 
 def has_opinion(plan: Plan) -> bool:
     """Tell whether in a run of this plan nothing but replies decides."""
+    if plan.scenario not in _ONE_HOST:
+        return False
     hasty = plan.settings.direct < 500
     if plan.settings.final < 500:  # then a slow reply may be none
         hasty |= any(each.value.startswith("slow") for each in plan.faults)

@@ -101,6 +101,11 @@ class Settings(_Short):
     @ivar final: seconds that the last reply may take.
     @ivar memory: octets above which a message is in a file.
     @ivar shuffled: whether the order of simultaneous events is drawn.
+    @ivar own: names and addresses by which the relay knows itself.
+    @ivar forced: who takes a domain's mail, whatever its zone says: C{d1.example=192.0.2.10}.
+    @ivar follows: whether answers hold all that an alias leads to.
+    @ivar minimum: seconds for which it is believed that a name or record is not there.
+    @ivar stale: seconds for which answers serve that are out of date.
     """
 
     pool: int = 2
@@ -114,6 +119,11 @@ class Settings(_Short):
     final: float = 600.0
     memory: int = 65536
     shuffled: bool = False
+    own: tuple[str, ...] = ()
+    forced: tuple[str, ...] = ()
+    follows: bool = True
+    minimum: int = 600
+    stale: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -122,6 +132,7 @@ class Plan(_Short):
 
     @ivar seed: of the run's own randomness: nonces, the order of events.
     @ivar scenario: a module of L{tests.simulation.scenarios}.
+    @ivar records: what zones hold: C{d1.example 300 MX 10 mx1.example}.
     """
 
     seed: int
@@ -130,6 +141,7 @@ class Plan(_Short):
     clients: tuple[Client, ...] = ()
     messages: tuple[Message, ...] = ()
     faults: tuple[Fault, ...] = ()
+    records: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Plan:

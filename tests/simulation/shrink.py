@@ -54,6 +54,8 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, messages=_without(plan.messages, place))
     for place in range(len(plan.faults)):
         yield replace(plan, faults=_without(plan.faults, place))
+    for place in range(len(plan.records)):
+        yield replace(plan, records=_without(plan.records, place))
     used = {message.client for message in plan.messages}
     if idle := [client for client in plan.clients if client.number not in used]:
         yield replace(plan, clients=tuple(each for each in plan.clients if each not in idle))

@@ -28,6 +28,7 @@ from tests.simulation import faults
 from tests.simulation.caller import Caller
 from tests.simulation.ledger import Ledger
 from tests.simulation.models.client import Submitter
+from tests.simulation.models.zones import Zones
 from tests.simulation.plan import Client, Fault, Plan, derived
 from tests.simulation.seams import WatchedQueue, WatchedRelay
 
@@ -48,6 +49,8 @@ class World:
     @ivar script: what peers say instead of the right reply.
     @ivar fates: of attempts to connect: C{"peer 0"}.
     @ivar wires: what is done to connections: C{"peer 0"}.
+    @ivar hosts: names of next hops, by address, where there are several: faults then say C{mx1 0}.
+    @ivar zones: the domain name system, where there is one.
     @ivar relay: the relay, watched.
     @ivar stopped: whether the service has stopped.
     @ivar left: our timers that there were then.
@@ -63,6 +66,8 @@ class World:
         self.script = faults.Script(self)
         self.fates: dict[str, Fate] = {}
         self.wires: dict[str, list[tuple[Fault, Callable[[Wire], None]]]] = {}
+        self.hosts: dict[str, str] = {}
+        self.zones: Zones | None = None
         self.stopping: Deferred[None] | None = None
         self.stopped = False
         self.files = 0
@@ -140,13 +145,13 @@ class World:
     # The network.
 
     def _number(self, what: str, attempt: Connecting) -> str:
-        side = self.side(attempt)
+        side = self.hosts.get(attempt.host) or self.side(attempt)
         number = self._counts.get((what, side), 0)
         self._counts[what, side] = number + 1
         return f"{side} {number}"
 
     def _fate(self, attempt: Connecting) -> Fate | None:
-        fate = self.fates.get(self._number("attempt", attempt))
+        fate = self.fates.get(self._number("attempt", attempt)) or self.fates.get(attempt.host)
         if fate is not None:
             self.ledger.injected["connect"] += 1
         return fate

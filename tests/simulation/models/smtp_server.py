@@ -40,11 +40,13 @@ class SmtpServer(Factory):
 
     @ivar ledger: what is written down.
     @ivar settings: what it offers.
+    @ivar name: of the host, where there are several.
     @ivar choose: returns the name of an odd reply for a point of the dialogue and whom it is about.
     """
 
     noisy = False
     lmtp = False
+    name = ""
 
     def __init__(
         self, clock: IReactorTime, ledger: Ledger, settings: Settings, choose: Chooser
@@ -70,6 +72,8 @@ class _Conversation(Protocol):
         self._host = host
         self._ledger = host.ledger
         self._number = number
+        self._label = f"{host.name} {number}".strip()
+        self._address = ""
         self._in = b""
         self._out: deque[Step | Callable[[], None]] = deque()
         self._timer: Any = None
@@ -97,7 +101,8 @@ class _Conversation(Protocol):
 
     def connectionMade(self) -> None:
         """Greet."""
-        self._say("greeting", str(self._number), b"220 mx.example ESMTP %b\r\n")
+        self._address = self.transport.getHost().host if self._host.name else ""
+        self._say("greeting", self._label, b"220 mx.example ESMTP %b\r\n")
 
     def dataReceived(self, data: bytes) -> None:
         """Take octets."""
@@ -126,6 +131,7 @@ class _Conversation(Protocol):
         sender = self._sender if self._sender is not None else self._refused_sender
         now, code = self._host.clock.seconds(), reply.code if name else int(right[:3])
         said = Said(token, self._number, stage, kind, now, sender or "", about, code, bool(name))
+        said.host = self._address
         self._ledger.say(said)
         self._out.extend(steps)
         self._out.append(lambda: setattr(said, "complete", True))
@@ -166,7 +172,7 @@ class _Conversation(Protocol):
             pass
 
     def _wrong(self, what: str) -> None:
-        self._ledger.wrong("peer", f"connection {self._number}: {what}")
+        self._ledger.wrong("peer", f"connection {self._label}: {what}")
 
     def _command(self) -> bool:
         line, end, rest = self._in.partition(b"\r\n")
@@ -201,7 +207,7 @@ class _Conversation(Protocol):
             lines.append("AUTH PLAIN")
         texts = [b"mx.example %b", *(each.encode() for each in lines)]
         right = b"".join(b"250-%s\r\n" % each for each in texts[:-1]) + b"250 %s\r\n" % texts[-1]
-        said = self._say("EHLO", str(self._number), right)
+        said = self._say("EHLO", self._label, right)
         self._met = said.kind == "yes"
         self._may_helo = said.kind == "permanent"
         self._offered = {each.split()[0] for each in lines} if self._met else set()
@@ -215,14 +221,14 @@ class _Conversation(Protocol):
         if not self._may_helo:
             self._wrong("HELO though EHLO was not refused")
         self._reset()
-        said = self._say("EHLO", f"helo {self._number}", b"250 mx.example %b\r\n")
+        said = self._say("EHLO", f"helo {self._label}", b"250 mx.example %b\r\n")
         self._met = said.kind == "yes"
         self._offered = set()
 
     def _starttls(self, argument: bytes) -> None:
         if "STARTTLS" not in self._offered or argument:
             self._wrong("STARTTLS was not offered")
-        said = self._say("STARTTLS", str(self._number), b"220 2.0.0 go %b\r\n")
+        said = self._say("STARTTLS", self._label, b"220 2.0.0 go %b\r\n")
         if said.kind == "yes":
             self._out.append(self._begin_tls)
             self._pump()
@@ -244,7 +250,7 @@ class _Conversation(Protocol):
             user = password = b""
         if mechanism != b"PLAIN" or (user, password) != CREDENTIALS:
             self._wrong(f"AUTH {mechanism!r} with wrong credentials")
-        said = self._say("AUTH", str(self._number), b"235 2.7.0 welcome %b\r\n")
+        said = self._say("AUTH", self._label, b"235 2.7.0 welcome %b\r\n")
         self._user = said.kind == "yes"
 
     def _mail(self, argument: bytes) -> None:
@@ -333,6 +339,7 @@ class _Conversation(Protocol):
             reply = odd(name, "body", b"#%d#" % token, b"250 2.0.0 early #%d#\r\n" % token)
             now, sender = self._host.clock.seconds(), self._sender or ""
             self._early = Said(token, self._number, "body", reply.kind, now, sender)
+            self._early.host = self._address
             self._ledger.say(self._early)
             self._out.extend(reply.steps)
             self._pump()
@@ -393,13 +400,13 @@ class _Conversation(Protocol):
 
     def _rset(self, argument: bytes) -> None:
         self._reset()
-        self._say("RSET", str(self._number), b"250 2.0.0 ok %b\r\n")
+        self._say("RSET", self._label, b"250 2.0.0 ok %b\r\n")
 
     def _noop(self, argument: bytes) -> None:
-        self._say("NOOP", str(self._number), b"250 2.0.0 ok %b\r\n")
+        self._say("NOOP", self._label, b"250 2.0.0 ok %b\r\n")
 
     def _quit(self, argument: bytes) -> None:
-        self._say("QUIT", str(self._number), b"221 2.0.0 bye %b\r\n")
+        self._say("QUIT", self._label, b"221 2.0.0 bye %b\r\n")
         self._out.append("fin")
         self._pump()
 
