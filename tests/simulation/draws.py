@@ -28,9 +28,19 @@ def clients(random: Random) -> tuple[Client, ...]:
             entry=weighted(random, (6, "smtp"), (2, "lmtp"), (2, "call")),
             pipelined=random.random() < 0.5,
             chunk=weighted(random, (4, 0), (1, 100), (1, 16384)),
+            **_protection(random),
         )
         for number in range(count)
     )
+
+
+def _protection(random: Random) -> dict[str, bool]:
+    secure = random.random() < 0.15
+    return {
+        "secure": secure,
+        "injects": secure and random.random() < 0.15,
+        "login": secure and random.random() < 0.5,
+    }
 
 
 def messages(seed: int, random: Random, senders: tuple[Client, ...]) -> tuple[Message, ...]:
@@ -53,11 +63,12 @@ def _message(number: int, seed: int, random: Random, client: Client) -> Message:
         (3, random.choice(_SIZES)),
         (0.3, random.choice(_LARGE)),
     )
-    shape = weighted(random, (5, "text"), (3, "exact"), (2, "dots"))
+    bare = 0.3 if client.entry != "call" else 0
+    shape = weighted(random, (5, "text"), (3, "exact"), (2, "dots"), (bare, "bare"))
     return Message(
         number,
         derived(seed, "message", number),
-        size=min(size, 2000) if shape == "dots" else size,
+        size=min(size, 2000) if shape in ("dots", "bare") else size,
         shape=shape,
         recipients=tuple(names),
         client=client.number,
@@ -77,7 +88,7 @@ def faults(
 def _fault(random: Random, settings: Settings, sent: tuple[Message, ...], visits: int) -> Fault:
     kind = weighted(
         random, (10, "reply"), (6, "flow"), (1, "connect"), (0.5, "stop"), (0.5, "cancel"),
-        (0.2, "raise"), (2.0 if settings.starttls else 0, "handshake"),
+        (0.2, "raise"), (2.0 if settings.starttls else 0.3, "handshake"),
     )  # fmt: skip
     number = random.randrange(3)
     if kind == "reply":
@@ -89,7 +100,8 @@ def _fault(random: Random, settings: Settings, sent: tuple[Message, ...], visits
         return Fault("connect", f"peer {number}", value=fate)
     if kind == "handshake":
         verdict = random.choice(("client", "server", "hangs"))
-        return Fault("handshake", f"peer {number}", value=verdict)
+        side = "peer" if settings.starttls and random.random() < 0.8 else "client"
+        return Fault("handshake", f"{side} {number}", value=verdict)
     when = random.choice((0.0, 0.5, 2.0, 7.5, 20.0, 100.0))
     if kind == "cancel":
         return Fault("cancel", str(number), at=when)

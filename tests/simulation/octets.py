@@ -2,8 +2,8 @@
 """The octets of planned messages: biased to what breaks mail software.
 
 Lines that begin with dots, that are a dot, that look like commands; line ends around the sizes of
-blocks; nothing at all.  All line ends are CRLF: others are refused when they come in, which has
-tests of its own.
+blocks; nothing at all.  All line ends are CRLF, but in messages of the shape C{bare}, which have to
+be refused.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ _LINES: Final = (
     b"\xc3\xa9\xff\x00",
     b"a" * 998,
 )
+#: What some take for the end of a message, and must not (SMI-01 to SMI-07).
+_BARE: Final = (b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r\n", b"\r.\n", b"\r\n.\r", b"\n.\r")
+_EVIL: Final = b"MAIL FROM:<m9t9@s.example>\r\nRCPT TO:<m9r9@d1.example>\r\nDATA\r\nevil\r\n"
 
 
 @lru_cache(maxsize=256)
@@ -40,6 +43,8 @@ def octets(message: Message) -> bytes:
     random = source(message.seed, "octets")
     if message.shape == "exact":
         return _exact(message.size, random)
+    if message.shape == "bare":
+        return b"x" * message.size + random.choice(_BARE) + _EVIL
     if message.shape == "dots":
         return _dots(message.size, random)
     return _text(message.size, random)

@@ -35,7 +35,7 @@ class Message(_Short):
     @ivar number: names it for good: its addresses begin with C{m0}, C{m1}.
     @ivar seed: of its octets.
     @ivar size: about how many octets; what the shape makes of it is L{tests.simulation.octets}'s.
-    @ivar shape: of its octets: C{dots}, C{text}, C{exact}.
+    @ivar shape: of its octets: C{dots}, C{text}, C{exact}; C{bare} has CR or LF alone.
     @ivar recipients: their addresses; one may occur twice.
     @ivar client: the number of the client that has it.
     @ivar tries: how often it is sent to those to whom it was not delivered yet.
@@ -61,6 +61,9 @@ class Client(_Short):
     @ivar entry: C{smtp}, C{lmtp}, or C{call} for an application that calls the queue.
     @ivar pipelined: whether it sends commands in groups.
     @ivar chunk: octets in a chunk of BDAT; 0 for DATA.
+    @ivar secure: whether it starts TLS.
+    @ivar injects: whether it says something between STARTTLS and TLS.
+    @ivar login: whether it authenticates, which it does in TLS only.
     """
 
     number: int
@@ -68,6 +71,9 @@ class Client(_Short):
     entry: str = "smtp"
     pipelined: bool = False
     chunk: int = 0
+    secure: bool = False
+    injects: bool = False
+    login: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)

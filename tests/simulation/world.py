@@ -13,9 +13,13 @@ from importlib import import_module
 from random import Random
 from typing import Final
 
+from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.ssl import CertificateOptions
 
+from slimtwist.edge.auth import portal
 from slimtwist.edge.options import EdgeOptions
 from slimtwist.edge.smtp import SmtpEdgeFactory
 from slimtwist.limits import Limits, Timeouts
@@ -27,7 +31,7 @@ from slimtwist.testing.network import Attempt as Connecting
 from tests.simulation import faults
 from tests.simulation.caller import Caller
 from tests.simulation.ledger import Ledger
-from tests.simulation.models.client import Submitter
+from tests.simulation.models.client import CREDENTIALS, Submitter
 from tests.simulation.models.zones import Zones
 from tests.simulation.plan import Client, Fault, Plan, derived
 from tests.simulation.seams import WatchedQueue, WatchedRelay
@@ -39,6 +43,13 @@ START: Final = 1_700_000_000.0
 HORIZON: Final = 40_000.0
 #: Seconds that a stop may take: those of the clients, of the queue, of the last goodbyes.
 STOP: Final = 200.0
+#: Nobody looks at it: TLS is opaque here.
+_CERTIFICATE: Final = CertificateOptions()
+
+
+def _portal() -> Portal:
+    name, password = CREDENTIALS
+    return portal([InMemoryUsernamePasswordDatabaseDontUse(**{name.decode(): password})])
 
 
 class World:
@@ -127,7 +138,11 @@ class World:
     def _listener(self, entry: str) -> Listener:
         runtime = self.runtime
         options = EdgeOptions(
-            lmtp=entry == "lmtp", limits=runtime.limits, timeouts=runtime.timeouts
+            lmtp=entry == "lmtp",
+            limits=runtime.limits,
+            timeouts=runtime.timeouts,
+            certificate=_CERTIFICATE if any(each.secure for each in self.plan.clients) else None,
+            portal=_portal() if any(each.login for each in self.plan.clients) else None,
         )
         endpoint = TCP4ServerEndpoint(self.reactor, PORTS[entry], interface=EDGE)
         return Listener(endpoint, SmtpEdgeFactory(runtime, self.queue, options), entry)

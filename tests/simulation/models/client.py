@@ -11,6 +11,7 @@ The dialogue is a generator: it yields octets and how many replies they are owed
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Generator, Sequence
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ Reply = tuple[int, str]
 Talk = Generator[tuple[bytes, int], list[Reply], None]
 
 _LINE: Final = re.compile(rb"([2-5][0-9][0-9])([ -])([\x20-\x7e]*)\Z")
+#: Who a client says it is, and its password.
+CREDENTIALS: Final = (b"client", b"secret")
 #: RFC 5321 4.5.3.2.6: so long a client waits for the reply to the end of its data, and a little.
 _PATIENCE: Final = 620.0
 _AGAIN: Final = 7.0
@@ -180,11 +183,10 @@ class _Conversation(Protocol):
 
     def _dialogue(self) -> Talk:
         ((code, _),) = yield b"", 1
-        lmtp = self._owner.plan.entry == "lmtp"
-        if code == 220:
-            hello = b"LHLO" if lmtp else b"EHLO"
-            ((code, _),) = yield hello + b" client.example\r\n", 1
-        if code != 250:
+        offers = (yield from self._hello()) if code == 220 else None
+        if offers is not None and self._owner.plan.secure:
+            offers = yield from self._protect(offers)
+        if offers is None or (self._owner.plan.login and not (yield from self._login(offers))):
             return
         for job in self._owner.jobs:
             while job.tries > 0 and job.left and not self._leaving:
@@ -193,6 +195,38 @@ class _Conversation(Protocol):
         if not self._leaving:
             self._leaving = True
             yield b"QUIT\r\n", 1
+
+    def _hello(self) -> Generator[tuple[bytes, int], list[Reply], list[str] | None]:
+        """Return what the server offers, or nothing if it does not want to."""
+        verb = b"LHLO" if self._owner.plan.entry == "lmtp" else b"EHLO"
+        ((code, text),) = yield verb + b" client.example\r\n", 1
+        return text.split() if code == 250 else None
+
+    def _protect(
+        self, offers: list[str]
+    ) -> Generator[tuple[bytes, int], list[Reply], list[str] | None]:
+        """Go on in TLS; what was said before it is forgotten (RFC 3207 4.2)."""
+        if "STARTTLS" not in offers or "AUTH" in offers:
+            self._wrong(f"no STARTTLS, or AUTH before it: {offers}")
+        # One who injects sends a command in clear that must not be taken for one inside TLS.
+        injected = b"NOOP\r\n" if self._owner.plan.injects else b""
+        ((code, _),) = yield b"STARTTLS\r\n" + injected, 1
+        if code != 220:
+            return None
+        self.transport.startTLS(None)
+        offers = (yield from self._hello()) or []
+        if "STARTTLS" in offers:
+            self._wrong("STARTTLS is offered in TLS")
+        return offers
+
+    def _login(self, offers: list[str]) -> Generator[tuple[bytes, int], list[Reply], bool]:
+        if "PLAIN" not in offers:
+            self._wrong(f"no AUTH PLAIN in {offers}")
+        token = b64encode(b"\0" + b"\0".join(CREDENTIALS))
+        ((code, _),) = yield b"AUTH PLAIN " + token + b"\r\n", 1
+        if code not in (235, 421):
+            self._wrong(f"{code} to the right password")
+        return code == 235
 
     def _try(self, job: Job) -> Talk:
         """Send a message once to each who is left; a server may take few at a time."""
@@ -243,6 +277,11 @@ class _Conversation(Protocol):
         whole = octets(job.message)
         size = self._owner.plan.chunk
         if size == 0:
+            if job.message.shape == "bare":  # it hopes that the rest is taken for commands
+                final = yield whole + b"\r\n.\r\n", owed
+                self._open = None
+                self._note(job, accepted, sender, final if lmtp else final * len(accepted))
+                return
             stuffed = (b"\r\n" + whole).replace(b"\r\n.", b"\r\n..")[2:]
             end = b".\r\n" if stuffed.endswith(b"\r\n") or not stuffed else b"\r\n.\r\n"
             final = yield stuffed + end, owed

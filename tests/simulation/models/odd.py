@@ -87,7 +87,7 @@ _WAYS: Final[dict[str, Callable[[bytes], tuple[Step, ...]]]] = {
     "then reset": lambda right: (right, "rst"),
     "then mute": lambda right: (right, "mute"),
 }
-_EXTRA: Final = ("double", "double later", "tail")
+_EXTRA: Final = ("double", "double later", "tail", "injected")
 
 NAMES: Final = (
     *map(str, CODES),
@@ -131,6 +131,8 @@ def odd(name: str, stage: str, mark: bytes, right: bytes) -> Odd:
 def _extra(name: str, right: bytes) -> tuple[Step, ...]:
     if name == "tail":
         return (right + b"2",)
+    if name == "injected":  # what would be an answer to the command that follows
+        return (right + b"250 SIZE 1\r\n",)
     again = right.replace(b"#", b"")  # not the same reply: nothing may be decided by it
     return (right + again,) if name == "double" else (right, 0.5, again)
 
