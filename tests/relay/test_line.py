@@ -103,6 +103,9 @@ class LineTests(SynchronousTestCase):
         last.cancel()
         self.failureResultOf(last, CancelledError)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+        again = line.enter()
+        self.clock.advance(10)
+        self.assertEqual(self.inside(again), [True])
 
     def test_deep(self) -> None:
         """A thousand who leave at once need no deep stack."""
