@@ -77,12 +77,12 @@ DIALOGUES = {
 
 def address(name: str) -> str:
     """Return the mailbox of one of them."""
-    return f"{name}@b.example"
+    return f"{name}@b.c"
 
 
 def message(number: int) -> Envelope:
     """Return one of the two messages."""
-    return Envelope.parse("a@a.example", map(address, PEOPLE[number]), TEXTS[number])
+    return Envelope.parse("a@b.c", map(address, PEOPLE[number]), TEXTS[number])
 
 
 class Run:
@@ -107,7 +107,7 @@ class Run:
             fault(wire) if wire is reactor.network.wires[0] else None
         )
         listen(reactor, self.host, lmtp=dialogue.lmtp)
-        relay = static(reactor, pool_size=1, **dialogue.options)
+        relay = static(reactor, pool_size=1, ehlo_as="c", **dialogue.options)
         running = [relay.attempt(message(number), 0) for number in range(2)]
         self.outcomes = [self._wait(each, len(PEOPLE[n])) for n, each in enumerate(running)]
         reactor.wait(relay.stop())

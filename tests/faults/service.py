@@ -26,7 +26,7 @@ from slimtwist.testing.network import Wire
 
 GOOD = b'HTTP/1.1 200 OK\r\nX-Smtp-Reply: 250; message="2.0.0 ok"\r\nContent-Length: 2\r\n\r\nok'
 TEXTS = (b"S: 1\r\n\r\n.x\r\n", b"S: 2\r\n\r\ny\r\n")
-PEOPLE = ("r@b.example", "s@b.example")
+PEOPLE = ("r@b.c", "s@b.c")
 _LENGTH = re.compile(rb"\r\nContent-Length: ([0-9]+)\r\n", re.IGNORECASE)
 _RECIPIENT = re.compile(rb"\r\nX-Envelope-Recipient: ([^\r]+)", re.IGNORECASE)
 
@@ -113,7 +113,7 @@ class Posting:
         relay = HttpRelay("http://w/", runtime=runtime)
         self.outcomes: list[Outcome] = []
         for name, text in zip(PEOPLE, TEXTS, strict=True):
-            message = Envelope.parse("a@a.example", [name], text)
+            message = Envelope.parse("a@b.c", [name], text)
             self.outcomes += reactor.wait(relay.attempt(message, 0), 400).outcomes
         reactor.wait(relay.stop())
         reactor.advance(6)
