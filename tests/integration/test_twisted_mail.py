@@ -13,21 +13,28 @@ import socket
 import sys
 from pathlib import Path
 
-from twisted.cred.checkers import AllowAnonymousAccess
+from twisted.cred.checkers import AllowAnonymousAccess, InMemoryUsernamePasswordDatabaseDontUse
 from twisted.cred.portal import Portal
 from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IAddress
+from twisted.mail.imap4 import PLAINCredentials
 from twisted.mail.smtp import ESMTP, SMTPFactory
 
+from slimtwist.edge.access import Access
 from slimtwist.edge.mail import MailEdge, RelayDelivery, RelayRealm
+from slimtwist.edge.options import EdgeOptions
+from slimtwist.edge.peer import Certificate
 from slimtwist.limits import Timeouts
 from slimtwist.queue.direct import DirectQueue
 from slimtwist.runtime import Runtime
 from slimtwist.service import Listener, RelayService
+from slimtwist.smtp.pem import server_options
 from tests.daemon import environment
 from tests.integration.case import ServerCase
+from tests.integration.certificates import Authority
 from tests.integration.clients import Finished, swaks
 from tests.integration.daemons import HOSTNAME, below_trace
 from tests.integration.dialogue import in_thread, send, session
@@ -46,23 +53,45 @@ _SESSIONS = 4
 
 
 class Servers(SMTPFactory):
-    """Makes servers as Twisted has them."""
+    """Makes servers as Twisted has them, with STARTTLS and AUTH where there is a certificate."""
 
     protocol = ESMTP
     noisy = False
+    certificate: Certificate | None = None
+
+    def buildProtocol(self, addr: IAddress | None) -> ESMTP:
+        """Return a server."""
+        server: ESMTP = super().buildProtocol(addr)
+        if self.certificate is not None:
+            server.ctx = self.certificate
+            server.challengers = {b"PLAIN": PLAINCredentials}
+        return server
 
 
 class MailCase(ServerCase):
     """A test with a server of twisted.mail and a relay behind it."""
 
-    def mail(self, port: int, timeouts: Timeouts | None = None) -> RelayService:
-        """Start a server whose messages go to a port of this host."""
+    def mail(
+        self,
+        port: int,
+        timeouts: Timeouts | None = None,
+        *,
+        options: EdgeOptions | None = None,
+        certificate: Certificate | None = None,
+    ) -> RelayService:
+        """Start a server whose messages go to a port of this host.
+
+        @param certificate: of the server; with it alice may log in.
+        """
         runtime = Runtime(reactor, hostname=HOSTNAME)
         timeouts = timeouts or Timeouts()
         relay = runtime.relay(f"smtp:127.0.0.1:port={port}")
         queue = DirectQueue(runtime, relay, timeouts=timeouts)
-        realm = RelayRealm(RelayDelivery(runtime, queue))
-        edge = MailEdge(runtime, Servers(Portal(realm, [AllowAnonymousAccess()])), timeouts)
+        realm = RelayRealm(RelayDelivery(runtime, queue, options or EdgeOptions()))
+        alice = InMemoryUsernamePasswordDatabaseDontUse(alice=b"secret")
+        servers = Servers(Portal(realm, [AllowAnonymousAccess(), alice]))
+        servers.certificate = certificate
+        edge = MailEdge(runtime, servers, timeouts)
         endpoint = serverFromString(reactor, "tcp:0:interface=127.0.0.1")
         service = RelayService(runtime, queue, [Listener(endpoint, edge, "mail")])
         service.startService()
@@ -193,6 +222,31 @@ class OutcomeTests(MailCase):
         self.assertEqual({each.recipient for each in arrived}, {"one@far.test", "two@far.test"})
         await client.finished(1, status="deferred")
         self.assertIn("450 4.7.1 <later@far.test>: Recipient address rejected", client.log())
+
+
+class AccessTests(MailCase):
+    """Who may send."""
+
+    def certificate(self) -> Certificate:
+        """Return one for a server."""
+        made = Authority().certificate("127.0.0.1")
+        return server_options(str(made.save(Path(self.mktemp()).resolve())))
+
+    async def test_login(self) -> None:
+        """Who is not known may send nothing, and who has logged in by STARTTLS may; the trace field
+        says how the message came (ING-27).
+        """
+        options = EdgeOptions(access=Access.parse(relay_from=[]))
+        postfix = self.serve(Postfix())
+        service = self.mail(postfix.port, options=options, certificate=self.certificate())
+        port = self.port(service)
+        finished = await swaks(port, *_FROM, "--tls", octets=_MESSAGE)
+        self.assertIn(" 550 5.7.1 relaying denied", finished.text)
+        login = ("--auth", "PLAIN", "--auth-user", "alice", "--auth-password", "secret")
+        finished = await swaks(port, *_FROM, "--tls", *login, octets=_MESSAGE)
+        self.assertEqual(finished.status, 0, finished.text)
+        [message] = await postfix.arrived(1)
+        self.assertEqual(below_trace(message.octets), ("ESMTPSA", _MESSAGE))
 
 
 class EndTests(MailCase):

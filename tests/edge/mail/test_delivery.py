@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import gc
 import re
 
 from twisted.cred.portal import IRealm
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.mail.interfaces import IMessageDelivery, IMessageDeliveryFactory
-from twisted.mail.smtp import SMTPBadRcpt
+from twisted.mail.smtp import SMTPBadRcpt, User
 from zope.interface.verify import verifyObject
 
 from slimtwist.address import Address, Recipient
 from slimtwist.edge.access import Access
 from slimtwist.edge.mail import RelayRealm
+from slimtwist.edge.mail.refused import Refused
+from slimtwist.edge.mail.transaction import Transaction
 from slimtwist.edge.options import EdgeOptions
 from slimtwist.envelope import Client
 from slimtwist.limits import Limits
@@ -160,6 +163,62 @@ class RecipientTests(MailTestCase):
             self.assertEqual(code(self.send(visitor, b"new@x.example")[-1]), "250 2.0.0")
         recipients = [str(each.recipients[0].address) for each in self.hop.envelopes]
         self.assertEqual(recipients, ["new@x.example"] * 2)
+
+
+class ConnectionTests(MailTestCase):
+    """Deliveries of one connection and of many."""
+
+    def test_factory(self) -> None:
+        """It is its own factory of deliveries, for servers that want one for each message."""
+        self.serve()
+        build = self.mail_factory.buildProtocol
+
+        def built(addr: object) -> object:
+            server = build(addr)
+            server.portal, server.deliveryFactory = None, self.delivery
+            return server
+
+        self.mail_factory.buildProtocol = built
+        visitor = self.met()
+        for _ in range(2):
+            self.assertEqual(code(self.send(visitor)[-1]), "250 2.0.0")
+
+    def test_together(self) -> None:
+        """Messages of several connections do not meet (L10)."""
+        spool = Spool("250 2.0.0 kept")
+        self.serve(queue=spool)
+        visitors = [self.met(), self.met(), self.met()]
+        said = (MAIL, b"RCPT TO:<%d@x.example>\r\n", b"DATA\r\n", b"a: %d\r\n", b".\r\n")
+        for command in said:
+            for number, visitor in enumerate(visitors):
+                self.say(visitor, command % number if b"%" in command else command)
+        self.assertEqual(
+            [
+                ([str(r.address) for r in each.recipients], bytes(each.content)[-6:])
+                for each in spool.envelopes
+            ],
+            [([f"{n}@x.example"], b"a: %d\r\n" % n) for n in range(3)],
+        )
+
+    def test_memory(self) -> None:
+        """Nothing is kept of transactions that came to nothing (L6)."""
+        self.serve()
+        visitor = self.met()
+        for _ in range(100):
+            self.say(visitor, MAIL + b"RCPT TO:<b@x.example>\r\nRSET\r\n")
+        gc.collect()
+        left = [each for each in gc.get_objects() if isinstance(each, Transaction)]
+        self.assertLess(len(left), 3)
+
+    def test_nowhere(self) -> None:
+        """Who cannot be placed is not taken for somebody on this host."""
+        self.serve()
+        user = User(b"<b@x.example>", (b"client.example", b""), None, b"a@b")
+        error = self.failureResultOf(self.delivery.validateTo(user), Refused)
+        self.assertEqual(error.value.resp, "5.7.1 relaying denied")
+        nobody = User(b"<>", (b"client.example", b""), None, b"a@b")
+        error = self.failureResultOf(self.delivery.validateTo(nobody), Refused)
+        self.assertEqual(error.value.resp, "5.1.3 bad recipient address syntax")
 
 
 class CheckTests(MailTestCase):

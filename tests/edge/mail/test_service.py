@@ -11,8 +11,10 @@ from twisted.application.service import IService
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory
 
+from slimtwist.edge.mail import RelayRealm
 from slimtwist.testing import FakeSmarthost
-from tests.edge.mail.world import HELLO, MESSAGE, MailTestCase
+from tests.edge.mail.world import HELLO, LOGIN, MESSAGE, MailTestCase
+from tests.edge.spool import Spool
 from tests.edge.world import STRANGER, Visitor, code
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "mail_service.tac"
@@ -91,3 +93,15 @@ class ServerTests(MailTestCase):
         self.assertTrue(smarthost.messages[0].octets.endswith(b"\r\n" + MESSAGE))
         stranger = self.met(STRANGER)
         self.assertEqual(code(self.send(stranger)[1]), "550 5.7.1")
+
+    def test_check(self) -> None:
+        """The check takes mail for its domain from everybody, and from those who are known."""
+        example = run_path(str(EXAMPLE.with_name("mail_check.py")))
+        delivery = example["make_delivery"](self.runtime, Spool("250 2.0.0 kept"))
+        self.listen(RelayRealm(delivery))
+        stranger = self.met(STRANGER)
+        self.assertEqual(self.send(stranger)[1], "550 5.7.1 not through here")
+        self.say(stranger, b"RSET\r\n")
+        self.assertEqual(self.send(stranger, b"b@Example.COM")[-1], "250 2.0.0 kept")
+        self.say(stranger, LOGIN)
+        self.assertEqual(self.send(stranger)[-1], "250 2.0.0 kept")

@@ -41,6 +41,9 @@ class Servers(SMTPFactory):
 class MailTestCase(EdgeTestCase):
     """Has a server of twisted.mail with true replies in front of a next hop, and clients of it."""
 
+    mail_factory: Any
+    servers: list[Any]
+
     def serve(
         self,
         options: EdgeOptions | None = None,
@@ -77,7 +80,8 @@ class MailTestCase(EdgeTestCase):
             return server
 
         factory.buildProtocol = built
-        self.servers: list[Any] = []
+        self.mail_factory = factory
+        self.servers = []
         self.port = self.reactor.listenTCP(25, factory, interface="0.0.0.0")
         self.reactor.listenUNIX("/run/edge", factory)
 
