@@ -39,7 +39,8 @@ _PATIENCE: Final = 30.0
 def _postfix(task: Task) -> Postfix:
     settings = {f"smtp_{each}_timeout": f"{task.wait:g}s" for each in _WAITS}
     settings["smtp_helo_name"] = HELO
-    settings["smtp_connection_cache_destinations"] = f"[127.0.0.1]:{task.port}"
+    # Without brackets and port (postconf(5)).
+    settings["smtp_connection_cache_destinations"] = "127.0.0.1"
     to = f"smtp:[127.0.0.1]:{task.port}"
     # What it returns to the sender it keeps.
     return Postfix(Setup(relay_to=to, settings=settings, local_domains=[SENDER.partition("@")[2]]))
