@@ -162,6 +162,9 @@ class _Group:
         for group in self._groups(exchangers[:_EXCHANGERS]):
             hosts = [each.host for each in group]
             found = await side_by_side(map(self._relay.exchangers.addresses, hosts))
+            if attempt.cancelled:  # while they were looked up
+                self._missed(_CANCELLED)
+                return
             loops = [each for each in found if isinstance(each, Failure) and each.check(MailLoop)]
             if loops:  # neither this one nor any that is not preferred to it (RFC 5321 5.1)
                 self._missed(_meaning(loops[0]))

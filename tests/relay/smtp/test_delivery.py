@@ -179,6 +179,21 @@ class CancelTests(TwoExchangersTestCase):
         self.assertEqual(self.called(), [])
         self.end()
 
+    def test_one_of_two_looked_up(self) -> None:
+        """While one of two is looked up, the other is not asked after all (DNS-36, L3)."""
+        self.zone(d=["MX 10 m1.example", "MX 10 m2.example"])
+        self.host("m1", ONE)
+        for silent in ("m1", "m2"):
+            self.names.trouble = {f"{silent}.example": "SILENCE"}
+            self.make(own=["[192.0.2.99]"])  # so that both have to be known first
+            attempt = self.begin("u@d.example")
+            self.reactor.advance(1)
+            attempt.cancel()
+            self.assertFalse(self.failureResultOf(attempt, AttemptCancelled).value.ambiguous)
+            self.reactor.advance(100)  # until the look-up itself ends
+            self.assertEqual(self.called(), [])
+        self.end()
+
     def test_delivered_before(self) -> None:
         """What one host took is told, though the look-up of the next was given up (L4)."""
         self.host("m1", ONE, RCPT={"v@d.example": "450 4.7.1 greylisted"})
