@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.faults.test_fuzz -*-
-"""Hostile octets for everything that reads them without a connection.
+"""Hostile octets for all that reads commands, replies and messages, without a connection.
 
 Nothing but what is documented is raised, and how the octets are split changes nothing.
 """
@@ -15,8 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from slimtwist.address import Address
-from slimtwist.description import parse_description
 from slimtwist.edge import commands
 from slimtwist.edge.body import Normalizer, counted
 from slimtwist.edge.lines import CommandReader
@@ -25,7 +23,6 @@ from slimtwist.limits import Limits
 from slimtwist.reply import REPLY_LINE, STORED_LINES, STORED_TEXT, Reply
 from slimtwist.smtp.extensions import Extensions
 from slimtwist.smtp.wire import DotReader, DotStuffer, ReplyReader
-from slimtwist.smtpreply import SmtpReply
 from tests.faults.fuzz import ALIKE, inputs, ways
 
 #: Small ones, which are met often.
@@ -185,54 +182,3 @@ def _reference(octets: bytes) -> tuple[bytes, bytes | None, bool]:
             bare = any(b"\r" in each or b"\n" in each for each in text)
             return body, b"\r\n".join(lines[number + 1 :]), bare
     return b"", None, False
-
-
-class ValueTests(SynchronousTestCase):
-    """Texts: a value, or the error that is documented."""
-
-    def test_smtp_reply(self) -> None:
-        """X-Smtp-Reply is a reply or nothing, and stays the same when written (HTR-17, INJ-12)."""
-        for octets in inputs("fields", 5000):
-            for field in (octets.decode("latin-1"), octets.decode("utf-8", "replace")):
-                self.check_field(field)
-
-    @ALIKE
-    @given(st.text('250;" \\=message\r\n\x85é', max_size=40))
-    def test_property_smtp_reply(self, text: str) -> None:
-        """Whatever stands in it."""
-        self.check_field(text)
-        self.check_field(f'550; message="{text}')
-        self.check_field(f'550; message="{text}"; command={text}')
-
-    def check_field(self, field: str) -> None:
-        """Check one."""
-        parsed = SmtpReply.parse(field)
-        if parsed is not None:
-            written = parsed.format()
-            self.assertTrue(written.isascii() and written.isprintable(), field)
-            again = SmtpReply.parse(written)
-            self.assertIsNotNone(again, field)
-            self.assertEqual(again and again.format(), written, field)
-
-    def test_descriptions(self) -> None:
-        """A description is taken apart, or refused with a text."""
-        for octets in inputs("descriptions", 5000):
-            text = octets.decode("latin-1")
-            try:
-                found = parse_description(text)
-            except ValueError as error:
-                self.assertTrue(str(error))
-            else:
-                self.assertTrue(text.startswith(found.prefix))
-
-    def test_addresses(self) -> None:
-        """An address is kept octet by octet, or refused (INJ-01, INJ-05)."""
-        for octets in inputs("commands", 3000):
-            for word in re.split(rb"[ \r\n]", octets):
-                path = word.partition(b"<")[2].rpartition(b">")[0]
-                try:
-                    address = Address(path)
-                except ValueError:
-                    continue
-                self.assertEqual(address.octets, path)
-                self.assertIsNone(re.search(rb"[\x00-\x1f\x7f]", path), path)

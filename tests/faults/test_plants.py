@@ -33,6 +33,7 @@ from tests.faults import (
     test_fuzz,
     test_fuzz_names,
     test_fuzz_sessions,
+    test_fuzz_values,
     test_replies,
     test_responses,
     test_through,
@@ -180,7 +181,7 @@ class FuzzPlantTests(SynchronousTestCase):
     def test_quotes(self) -> None:
         """A reply would be written to HTTP without quotes (INJ-12)."""
         self.patch(smtpreply, "_quoted", lambda text: f'"{text}"')
-        self.assert_fails(test_fuzz.ValueTests("test_smtp_reply"))
+        self.assert_fails(test_fuzz_values.ValueTests("test_smtp_reply"))
 
     def test_lenient_end(self) -> None:
         """A dot between line ends of another kind would end a message (SMI-01)."""
