@@ -37,6 +37,8 @@ from slimtwist.reply import printable
 Reactor: TypeAlias = Any
 #: Chooses the source address for a connection to an address; C{None} leaves it to the system.
 SourceChooser = Callable[[str], str | None]
+#: Told of an address that did not answer, and why.
+Loss = Callable[[str, str], object]
 #: Makes the endpoint of an address.
 EndpointMaker = Callable[[str], IStreamClientEndpoint]
 
@@ -95,6 +97,7 @@ def dial(
     *,
     timeout: float,
     stagger: float,
+    lost: Loss | None = None,
 ) -> Deferred[tuple[str, IProtocol]]:
     """Connect to the first of some addresses that answers.
 
@@ -102,10 +105,12 @@ def dial(
     @param endpoint: makes the endpoint of an address, when its turn has come.
     @param timeout: seconds that each address may take.
     @param stagger: seconds before the second family joins in.
+    @param lost: called with each address that does not answer, and why; not with those that are
+        given up because another has answered.
     @return: fires with the address and the protocol; fails with L{DialFailed}. Cancelling gives all
         up.
     """
-    dialling = _Dialling(clock, lambda address: endpoint(address).connect(factory), timeout)
+    dialling = _Dialling(clock, lambda address: endpoint(address).connect(factory), timeout, lost)
     return dialling.run(list(addresses), stagger)
 
 
@@ -113,11 +118,16 @@ class _Dialling:
     _log = Logger()
 
     def __init__(
-        self, clock: IReactorTime, connect: Callable[[str], Deferred[IProtocol]], timeout: float
+        self,
+        clock: IReactorTime,
+        connect: Callable[[str], Deferred[IProtocol]],
+        timeout: float,
+        lost: Loss | None,
     ) -> None:
         self._clock = clock
         self._connect = connect
         self._timeout = timeout
+        self._lost_at = lost
         self._running: list[Deferred[IProtocol]] = []
         self._failures: list[str] = []
         self._lanes: list[list[str]] = []
@@ -171,7 +181,10 @@ class _Dialling:
     def _failed(self, failure: Failure, address: str, lane: list[str]) -> None:
         if self._over:
             return
-        self._failures.append(f"{address}: {self._explain(failure, address)}")
+        why = self._explain(failure, address)
+        self._failures.append(f"{address}: {why}")
+        if self._lost_at is not None:
+            self._lost_at(address, why)
         if lane:
             self._try(lane)
         self._join()

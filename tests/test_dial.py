@@ -43,6 +43,7 @@ class DialCase(SynchronousTestCase):
         """Begin with nobody listening."""
         self.reactor = MemoryReactor()
         self.results: list[Any] = []
+        self.lost: list[str] = []
         self.servers = ScriptedPeer([], [], [], [])
 
     def listen(self, *addresses: str) -> None:
@@ -65,6 +66,7 @@ class DialCase(SynchronousTestCase):
             Factory.forProtocol(Reached),
             timeout=30,
             stagger=0.25,
+            lost=lambda address, why: self.lost.append(f"{address}: {why[:20]}"),
         )
         dialling.addBoth(self.results.append)
         self.reactor.flush()
@@ -104,6 +106,15 @@ class OneFamilyTests(DialCase):
         self.assertEqual(self.winner(), A4)
         self.assertEqual(self.tried(), [(0, A4)])
         self.check_left(connections=1)
+
+    def test_lost(self) -> None:
+        """It is told which addresses did not answer, and of no other."""
+        self.listen(C4, A6)
+        self.reactor.network.black_holes.add(B4)
+        self.dial(A4, B4, C4, A6)
+        self.reactor.advance(1)
+        self.assertEqual(self.winner(), A6)
+        self.assertEqual(self.lost, [f"{A4}: Connection was refuse"])
 
     def test_next_at_once(self) -> None:
         """After a failure the next is tried at once."""

@@ -33,6 +33,7 @@ from slimtwist.dial import (
 from slimtwist.errors import (
     AttemptCancelled,
     ConnectionFailed,
+    PermanentRelayError,
     RelayError,
     TLSFailed,
     TransientRelayError,
@@ -134,8 +135,9 @@ class Connector:
 
     async def _open(self) -> Session:
         policy, left = self._policy(), await self._addresses()
+        passing: list[RelayError] = []  # what was wrong, and may be right next time
         while True:
-            address, channel = await self._connect(left)
+            address, channel = await self._connect(left, passing)
             try:
                 return await self._session(channel, policy)
             except RelayError as error:
@@ -143,8 +145,12 @@ class Connector:
                     policy = self._plaintext(error)
                     continue
                 left.remove(address)
+                if isinstance(error, PermanentRelayError) and passing and not left:
+                    raise passing[-1] from error  # one address does not speak for the others
                 if not left or not _may_try_next(error):
                     raise
+                if not isinstance(error, PermanentRelayError):
+                    passing.append(error)
 
     def abandon(self) -> None:
         """End what is left of connections that never became ready: some still say goodbye."""
@@ -189,18 +195,24 @@ class Connector:
         self._unready.discard(channel)
         return session
 
-    async def _connect(self, addresses: Sequence[str]) -> tuple[str, Channel]:
-        reactor, timeouts = self._runtime.reactor, self.options.timeouts
+    async def _connect(self, left: list[str], passing: list[RelayError]) -> tuple[str, Channel]:
+        """Connect to one of the addresses that are left, and strike out those that are dead."""
+
+        def lost(address: str, why: str) -> None:
+            left.remove(address)
+            passing.append(self._failed(f"{address}: {why}"))
+
+        reactor, timeouts, several = self._runtime.reactor, self.options.timeouts, len(left) > 1
         factory = Factory.forProtocol(lambda: Channel(reactor, self.options.limits, timeouts))
         factory.noisy = False
         wait, stagger = timeouts.connect, timeouts.next_family
         try:
             address, channel = await dial(
-                reactor, addresses, self._endpoint, factory, timeout=wait, stagger=stagger
+                reactor, left, self._endpoint, factory, timeout=wait, stagger=stagger, lost=lost
             )
         except DialFailed as error:
             raise self._failed(str(error)) from error
-        if len(addresses) > 1:
+        if several:
             self._destinations.learn(str(self.place), "address", address)
         return address, cast(Channel, channel)
 

@@ -106,6 +106,25 @@ class AddressTests(ConnectorCase):
         self.assertEqual(str(world.outcome().reply), "521 5.3.2 no mail")
         world.check()
 
+    def test_one_says_521(self) -> None:
+        """L2: it is not for good while another address was only busy, or did not answer."""
+        for first in (BUSY, None):
+            world = World(["S: 521 5.3.2 no mail", *BYE])
+            world.reactor.hosts[HOST] = [A4, world.address]
+            if first is not None:
+                self.listen(world, A4, first)
+            self.assertIs(world.outcome().verdict, Verdict.DEFERRED)
+            self.assertEqual(self.connected(world), [A4, world.address])
+
+    def test_dead_one_once(self) -> None:
+        """DNS-38: an address that did not answer is not tried again when another one refuses."""
+        world = World(BUSY)
+        world.reactor.hosts[HOST] = [A4, world.address]
+        world.reactor.network.refusing.add(A4)
+        self.assertEqual(str(world.outcome().reply), "450 4.3.2 busy")
+        self.assertEqual(self.connected(world), [A4, world.address])
+        world.check()
+
     def test_credentials_are_shown_once(self) -> None:
         """Credentials that one address refused are not tried on the next."""
         options: dict[str, Any] = {
