@@ -36,8 +36,9 @@ _HINTS: Final[Mapping[int | None, str]] = {
     errno.EACCES: "; ports below 1024 need root: start as root, with twistd's --uid and --gid",
     errno.EADDRNOTAVAIL: "; it is not an address of this host",
 }
-#: Seconds that a queue and its relay have to end when no message can be under way any more.
-_LAST_WAIT: Final = 10.0
+#: Seconds that a queue and its relay have to end when no message can be under way any more: a host
+#: may take 20 to answer RSET and 5 to answer QUIT, and a program 10 that cannot be ended.
+_LAST_WAIT: Final = 28.0
 
 
 class ListeningFailed(Exception):

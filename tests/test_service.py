@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.task import deferLater
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
@@ -279,12 +280,29 @@ class StopTests(RelayTestCase):
         endpoint = serverFromString(self.reactor, "tcp:2525:interface=127.0.0.1")
         return Listener(endpoint, SmtpEdgeFactory(self.runtime, queue), "tcp:")
 
+    def test_slow_relay(self) -> None:
+        """A relay has time for all that its own waits allow: RSET and QUIT, or a program that
+        cannot be ended; then nothing is told of it.
+        """
+        clock = self.reactor
+
+        class SlowRelay(BlackholeRelay):
+            def stop(self) -> Deferred[None]:
+                return deferLater(clock, 25)
+
+        queue = DirectQueue(self.runtime, SlowRelay())
+        service = RelayService(self.runtime, queue, [])
+        service.startService()
+        self.reactor.wait(service.stopService(), within=26)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
     def test_stubborn_relay(self) -> None:
         """A relay that never stops cannot keep the service from it; it is told of (L3)."""
         queue = DirectQueue(self.runtime, StubbornRelay())
         service = RelayService(self.runtime, queue, [self.listener(queue)])
         service.startService()
-        self.reactor.wait(service.stopService(), within=70)
+        # systemd's own patience ends after 90 s.
+        self.reactor.wait(service.stopService(), within=89)
         self.assertEqual(len(self.flushLoggedErrors()), 1)
 
     def test_failing_queue(self) -> None:
