@@ -75,8 +75,20 @@ class DefinitionsTests(SynchronousTestCase):
         """It stays an error, and is none for what does not use it."""
         found = self.define(a="a", b="blackhole:")
         for _ in range(2):
-            self.assertRaises(ValueError, found.__getitem__, "a")
+            error = self.assertRaises(ValueError, found.__getitem__, "a")
+            self.assertEqual(str(error), "'a' is made of itself: a, a")
         self.assertEqual(str(found["b"].use()), "b")
+
+    def test_wrong_again(self) -> None:
+        """What is wrong for another reason is told for that reason each time."""
+        found = self.define(a="smtp:", b="fallback:a")
+        for name, text in (
+            ("a", "smtp: the host"),
+            ("b", "fallback: smtp: the host"),
+            ("a", "smtp: "),
+        ):
+            error = self.assertRaises(ValueError, found.__getitem__, name)
+            self.assertTrue(str(error).startswith(text), error)
 
     def test_unknown(self) -> None:
         """A name that is not defined is an error that tells those that are."""

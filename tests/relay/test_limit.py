@@ -142,7 +142,7 @@ class DescriptionTests(LimitTestCase):
     def test_parts(self) -> None:
         """The relay is described in brackets, or named."""
         self.reactor.add_host("a.example", FakeSmarthost())
-        for limits in ("concurrency=5", "rate=1/s", "concurrency=5:rate=100/min"):
+        for limits in ("concurrency=1", "rate=1/s", "concurrency=5:rate=100/min"):
             relay = self.runtime.relay(f"limit:[smtp:a.example]:{limits}")
             report = self.reactor.wait(relay.attempt(MESSAGE, 0))
             self.assertEqual([each.relay for each in report], ["smtp:a.example"] * 2)

@@ -147,6 +147,7 @@ class DecisionTests(PolicyTestCase):
         attempt = self.relay(RecipientSplit(1)).attempt(message("a@x", "b@x"), 0)
         self.behind.made[1].answer("250 2.0.0 b")
         self.assertNoResult(attempt)
+        self.assertEqual(len(self.reactor.leftovers().timers), 1)
         self.behind.made[0].answer("550 5.1.1 a")
         self.assertEqual([each.reply.code for each in self.successResultOf(attempt)], [550, 250])
 
