@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -71,6 +72,8 @@ def run(plan: Plan, trace: Tracer | None = None) -> Result:
             _play(world)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
             world.ledger.wrong("raised", f"{type(error).__name__}: {error}"[:2000])
+        if trace is not None:
+            gc.collect()  # so that errors that nobody has looked at are told of here
         oracles.judge(world)
     return _result(world, digest.hexdigest())
 
