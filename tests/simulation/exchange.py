@@ -322,15 +322,15 @@ def watch(world: World) -> None:
     assert decide is not None
 
     def look(attempt: Connecting) -> Fate | None:
-        others = {each.host for each in network.connecting() if each is not attempt}
-        if attempt.host in world.hosts and others & world.hosts.keys():
-            _race(world, attempt.host, others & world.hosts.keys())
+        others = [each for each in network.connecting() if each.host in world.hosts]
+        if attempt.host in world.hosts and len(others) > 1:
+            _race(world, attempt.host, others)
         return decide(attempt)
 
     network.fate = look
 
 
-def _race(world: World, address: str, others: set[str]) -> None:
+def _race(world: World, address: str, connecting: list[Connecting]) -> None:
     """Check that two are connected to at once only where they are one exchanger."""
     running = [each for each in world.ledger.attempts if each.outcomes is None]
     domains = {domain_of(name) for each in running for name in each.recipients}
@@ -339,6 +339,8 @@ def _race(world: World, address: str, others: set[str]) -> None:
     case = Case(world, running[0])
     hosts = {host for hop in case.hops(running[0].recipients[0]) for _, host in hop.hosts}
     mine = [case.span.addresses(host) for host in hosts if address in case.span.addresses(host)]
-    for other in others:
+    # What another attempt began, which was given up, goes on for a while.
+    others = {each.host for each in connecting if each.moment > running[0].began}
+    for other in others - {address}:
         if mine and not any(other in each for each in mine):
             world.ledger.wrong("MX race", f"{address} and {other} are connected to at once")

