@@ -116,11 +116,12 @@ class Run(ProcessProtocol):
 
     def resumeProducing(self) -> None:
         """Write the next block, or close the program's input."""
+        if self._stopped:  # an end of its input would look like the end of the message
+            return
         try:
             block = next(self._blocks, None)
         except Exception:  # noqa: BLE001 - a content may be anybody's file
             self._log.failure("a message cannot be read")
-            # Its input stays open: an end of it would look like the end of the message.
             self._stop("unreadable")
             return
         if block is not None:
@@ -173,7 +174,6 @@ class Run(ProcessProtocol):
         """End the program: first ask all of its group, then do not ask."""
         if not self._stopped and self._reason is None:
             self._stopped = why
-            self._blocks = iter(())
             self._signal(signal.SIGTERM)
             self._after(MERCY, self._stop_now)
 

@@ -145,6 +145,15 @@ class TimeTests(SynchronousTestCase):
         self.assertEqual(signal.SIGKILL, self.program.runs[0].status)
         self.tidy()
 
+    def test_reads_too_late(self) -> None:
+        """Who reads on after its time is over sees no end of the message that is none (L8)."""
+        late = (Trap(signal.SIGTERM), Wait(12), Read(), Print("it was whole"))
+        outcome, seconds = self.deliver(*late, octets=BIG * 5000, timeout=9)
+        self.assertEqual((Verdict.DEFERRED, False), (outcome.verdict, outcome.ambiguous))
+        self.assertEqual((14.0, signal.SIGKILL), (seconds, self.program.runs[0].status))
+        self.assertLess(len(self.program.runs[0].octets), len(BIG) * 5000)
+        self.tidy()
+
     def test_cannot_be_killed(self) -> None:
         """Who waits for a device, and cannot be killed, is let go of 10 s after its time (L3)."""
         outcome, seconds = self.deliver(Hang(60), timeout=9)
