@@ -2,7 +2,8 @@
 """Defects that are planted into the engine, to see that the simulator finds them.
 
 C{python -m tests.simulation.defects} plants one after the other and says in which seed each was
-found; it fails when one is not found.  L{defect} registers a generator that plants, yields, and
+found; it fails when one is not found.  Most are in L{tests.simulation.planted}, a module for each
+area; one for each oracle is here.  L{defect} registers a generator that plants, yields, and
 takes the defect out again; L{put} helps it to put something in the place of something else.
 """
 
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any, Final
 
 from twisted.internet.defer import succeed
@@ -30,6 +32,7 @@ from slimtwist.smtp.session import Session
 from slimtwist.smtp.tls import TlsPolicy
 from slimtwist.smtp.transaction import Transaction
 from slimtwist.smtp.wire import DotStuffer
+from tests.simulation import planted
 from tests.simulation.batch import quiet
 from tests.simulation.plan import Fault, Plan
 from tests.simulation.run import Result, draw, run
@@ -129,6 +132,7 @@ def find(wanted: Defect, first: int = 1, within: int = WITHIN) -> Result | None:
 
 def main(words: list[str] | None = None) -> int:
     """Look for all defects, or those that are named; return the status."""
+    planted.register()
     quiet()
     missed = 0
     for name in words or DEFECTS:
@@ -322,4 +326,5 @@ def _in_clear() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    # Modules of defects register theirs in the module of that name, which this one is not.
+    sys.exit(import_module("tests.simulation.defects").main(sys.argv[1:]))

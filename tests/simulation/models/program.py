@@ -35,8 +35,10 @@ BEHAVIOURS: Final = (
     *(f"die {number.value}" for number in _SIGNALS),
     *(f"early die {number.value}" for number in _SIGNALS),
     *("says 4.2.2", "says 5.7.1", "hangs", "deaf", "stubborn", "late", "late and stubborn"),
-    *("slow", "loud", "grandchild", "daemon", "after a while"),
+    *("slow", "loud", "grandchild", "daemon", "after a while", "parent", "pausing"),
 )
+#: What only makes sense where a program has to read all of a message: it agrees, and has not.
+UNREAD: Final = "early 0"
 
 
 class Mailboxes:
@@ -54,6 +56,18 @@ class Mailboxes:
         name = self._world.script.choose("program", subject)
         delivery = _Delivery(self._world, run, sender, tuple(recipients))
         return delivery.plays(name)
+
+
+class _Delivered:
+    """The step of a process that does not exit with it: it keeps the message."""
+
+    def __init__(self, delivery: _Delivery) -> None:
+        self._delivery = delivery
+
+    def play(self, stage: Execution) -> bool:
+        """Keep it."""
+        self._delivery.keep(self._delivery.say(0))
+        return True
 
 
 class _Delivery:
@@ -93,6 +107,9 @@ class _Delivery:
             "grandchild": [Fork(Wait(60.0)), *take],
             "daemon": [Fork(Wait(60.0), session=True), *take],
             "after a while": [Read(), Wait(15.0), *take],
+            # A child delivers while its parent waits for something else.
+            "parent": [Read(), Fork(Wait(20.0), _Delivered(self)), Wait(_LONG)],
+            "pausing": [Trap(signal.SIGTERM), Wait(12.0), *take],
         }
         return others[name or ""]
 
@@ -102,14 +119,15 @@ class _Delivery:
         """Return the step that decides, says so, and exits."""
 
         def decide(_: Execution) -> list[Play]:
-            said = self._say(status, word)
+            said = self.say(status, word)
             if keep:
-                self._keep(said)
+                self.keep(said)
             return [Print(f"{word}#{said.token}# said\n"), Exit(status)]
 
         return decide
 
-    def _say(self, status: int, word: str) -> Said:
+    def say(self, status: int, word: str = "") -> Said:
+        """Note what the program says."""
         kind = "yes" if not status else "transient" if status in TRANSIENT else "permanent"
         if word:
             kind = "transient" if word.startswith("4") else "permanent"
@@ -124,7 +142,8 @@ class _Delivery:
         )
         return self._ledger.say(said)
 
-    def _keep(self, said: Said) -> None:
+    def keep(self, said: Said) -> None:
+        """Keep what was read."""
         octets = bytes(self._run.octets)
         for each in self._recipients:
             self._ledger.stored.append(Stored(self._sender, each, octets, said.token))

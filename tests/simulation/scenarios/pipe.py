@@ -16,7 +16,7 @@ from slimtwist.interfaces import IRelay
 from slimtwist.relay.pipe import PipeRelay
 from tests.simulation import draws
 from tests.simulation.faults import kind
-from tests.simulation.models.program import BEHAVIOURS, Mailboxes
+from tests.simulation.models.program import BEHAVIOURS, UNREAD, Mailboxes
 from tests.simulation.plan import Fault, Message, Plan, Settings, source, weighted
 
 if TYPE_CHECKING:
@@ -81,21 +81,22 @@ def _faults(
 ) -> tuple[Fault, ...]:
     """Return what programs do, what the system does, and what clients suffer."""
     programs = tuple(
-        _behaviour(random, sent) for _ in range(weighted(random, (1, 0), (4, 1), (2, 2)))
+        _behaviour(random, settings, sent) for _ in range(weighted(random, (1, 0), (4, 1), (2, 2)))
     )
     common = draws.faults(random, settings, sent, visits) if random.random() < 0.4 else ()
     peers = ("reply", "connect", "handshake")
     kept = [each for each in common if each.kind not in peers and "peer" not in each.where]
-    system = ()
+    system: tuple[Fault, ...] = ()
     if random.random() < 0.1:
         when = random.choice((0.0, 1.0, 39.0))
         system = (Fault("system", at=when, value=random.choice(_ERRORS)),)
     return (*programs, *kept, *system)
 
 
-def _behaviour(random: Random, sent: tuple[Message, ...]) -> Fault:
+def _behaviour(random: Random, settings: Settings, sent: tuple[Message, ...]) -> Fault:
     message = random.choice(sent)
     name = random.choice([each.partition("@")[0] for each in message.recipients])
     subject = weighted(random, (4, name), (1, f"m{message.number}"))
     times = weighted(random, (3, 1), (1, 0))
-    return Fault("reply", f"program {subject}", at=times, value=random.choice(BEHAVIOURS))
+    names = (*BEHAVIOURS, UNREAD) if "full read" in settings.offers else BEHAVIOURS
+    return Fault("reply", f"program {subject}", at=times, value=random.choice(names))
