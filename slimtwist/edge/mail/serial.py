@@ -80,6 +80,10 @@ class Serial(SMTP):
             self._paused = True
             self.transport.pauseProducing()
 
+    def lookupMethod(self, command: bytes | str) -> Any:  # noqa: ANN401 - each has its own
+        """Return what a command calls; what is not ASCII is none, and no mistake of ours."""
+        return super().lookupMethod(command) if command.isascii() else None
+
     def sendLine(self, line: bytes) -> None:
         """Send a line of a reply; after the last one, the next command has its turn.
 

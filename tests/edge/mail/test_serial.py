@@ -63,6 +63,12 @@ class OrderTests(MailTestCase):
         codes = [c for octet in HELLO + ALL for c in self.codes(visitor, bytes([octet]))]
         self.assertEqual(codes, ["250", "250", "250", "354", "250 2.0.0"])
 
+    def test_eight_bit(self) -> None:
+        """A command that is not ASCII is unknown; the session lives, nothing failed (ING-03)."""
+        self.serve()
+        codes = self.codes(self.met(), b"\xff\r\nM\xc3\xa4IL FROM:<a@b>\r\n" + ALL)
+        self.assertEqual(codes, ["500", "500", "250", "250", "354", "250 2.0.0"])
+
     def test_held(self) -> None:
         """What follows a message waits until it is known what became of that (L1, L12)."""
         self.serve(queue=(queue := Pending()))
