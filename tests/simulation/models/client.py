@@ -214,10 +214,10 @@ class _Conversation(Protocol):
         if code != 220:
             return None
         self.transport.startTLS(None)
-        offers = (yield from self._hello()) or []
-        if "STARTTLS" in offers:
+        inside = yield from self._hello()
+        if inside is not None and "STARTTLS" in inside:
             self._wrong("STARTTLS is offered in TLS")
-        return offers
+        return inside
 
     def _login(self, offers: list[str]) -> Generator[tuple[bytes, int], list[Reply], bool]:
         if "PLAIN" not in offers:
