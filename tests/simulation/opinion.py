@@ -30,6 +30,7 @@ _ONE_HOST: Final = ("smtp", "lmtp")
 _SESSION: Final = ("greeting", "EHLO", "STARTTLS", "AUTH")
 _GROUP: Final = ("MAIL", "RCPT", "DATA")
 _CUT: Final = frozenset({DEFERRED, UNKNOWN})
+_REFUSED: Final = ("transient", "permanent")
 #: A host that says it to MAIL or DATA may have another transaction in mind.
 _FORGOTTEN: Final = 503
 _RCPTMAX: Final = re.compile(r"RCPTMAX=(\d+)")
@@ -60,7 +61,7 @@ def expected(world: World, attempt: Attempt) -> dict[str, Words]:
         if transaction[0].connection != connection:
             opinion, connection = {}, transaction[0].connection
         left = [name for name in attempt.recipients if name not in opinion]
-        if transaction[0].kind == "permanent":  # those who were to come are another transaction's
+        if transaction[0].kind in _REFUSED:  # those who were to come are another transaction's
             left = left[: _most(world.plan)]
         opinion |= _judge(transaction, left, world.ledger.covered)
     return opinion
