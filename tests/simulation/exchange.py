@@ -108,9 +108,11 @@ class Case:
         for hop in self.hops(recipient):
             if hop.word in _FOR_GOOD:
                 found.add(_FOR_GOOD[hop.word])
-            elif all(self.dead(host) for _, host in hop.hosts):
+            ours = [number for number, host in hop.hosts if self._is_ours(host)]
+            rest = [host for number, host in hop.hosts if not ours or number < min(ours)]
+            if hop.hosts and all(map(self.dead, rest)):
                 found.add(_NOWHERE)
-            if any(self.own & self.span.addresses(host) for _, host in hop.hosts):
+            if ours:
                 found.add(_LOOP)
             if any(self._looping(host) for _, host in hop.hosts):
                 found.add(_LOOP)
@@ -124,6 +126,9 @@ class Case:
     def trouble(self, host: str) -> bool:
         """Tell whether the addresses of a host may not have been to be had."""
         return self.span.trouble(host)
+
+    def _is_ours(self, host: str) -> bool:
+        return bool(self.own & self.span.addresses(host))
 
     def _looping(self, host: str) -> bool:
         both = [self.span.found(host, kind) for kind in ("A", "AAAA")]
@@ -169,6 +174,14 @@ def _places(world: World) -> None:
                     may = sorted(case.may_take(name))
                     text = f"{name} in {attempt.key} was named to {said.host}, not one of {may}"
                     world.ledger.wrong("MX place", text)
+
+
+@_of_exchange
+def _near_by(world: World) -> None:
+    """Check that no zone leads to this host or its neighbours (DNS-13)."""
+    for each in world.reactor.network.attempts:
+        if world.side(each) == "peer" and near(each.host):
+            world.ledger.wrong("MX near", f"{each.host} was connected to")
 
 
 def heard(world: World, attempt: Attempt) -> list[Said]:
@@ -237,6 +250,9 @@ def _passed_over(case: Case, name: str, address: str, tried: set[str]) -> Iterat
         return
     hosts = hops[0].hosts
     mine = [number for number, host in hosts if address in case.wide.addresses(host)]
+    # Whoever answered at one address has spoken for the others.
+    known = [case.wide.addresses(host) for _, host in hosts]
+    tried = tried.union(*(each for each in known if each & tried))
     for number, host in hosts:
         if mine and number < min(mine) and not case.trouble(host) and not case.dead(host):
             usable = {each for each in case.wide.addresses(host) if not near(each)}
@@ -340,7 +356,7 @@ def _race(world: World, address: str, connecting: list[Connecting]) -> None:
     hosts = {host for hop in case.hops(running[0].recipients[0]) for _, host in hop.hosts}
     mine = [case.span.addresses(host) for host in hosts if address in case.span.addresses(host)]
     # What another attempt began, which was given up, goes on for a while.
-    others = {each.host for each in connecting if each.moment > running[0].began}
+    others = {each.host for each in connecting if each.moment >= running[0].began}
     for other in others - {address}:
         if mine and not any(other in each for each in mine):
             world.ledger.wrong("MX race", f"{address} and {other} are connected to at once")
