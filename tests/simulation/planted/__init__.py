@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Final
 
 #: The modules.
-AREAS: Final = ("pipe",)
+AREAS: Final = ("exchange", "pipe")
 
 
 def register() -> None:
