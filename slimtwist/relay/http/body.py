@@ -43,6 +43,7 @@ class ContentBody:
     @ivar length: its octets, for Content-Length.
     @ivar expects: whether it waits for C{100 Continue}.
     @ivar finished: whether the whole request has left.
+    @ivar complaint: why what came over the connection is no response; empty if nothing is wrong.
     """
 
     def __init__(self, content: Content, clock: IReactorTime) -> None:
@@ -50,6 +51,7 @@ class ContentBody:
         self.length = content.size
         self.expects = content.size > LARGE
         self.finished = False
+        self.complaint = ""
         self._clock = clock
         self._blocks: Iterator[bytes] = content.blocks()
         self._unwritten = content.size

@@ -142,6 +142,8 @@ class Exchange:
         if self._late:
             detail = f"no response in {self._service.timeout:g} s"
             return self._fault("timeout", detail)
+        if self._body.complaint:
+            return self._fault("protocol", self._body.complaint)
         reasons = getattr(error, "reasons", None) or [failure]
         if any(each.check(CancelledError, ConnectingCancelledError) for each in reasons):
             return self._fault("cancelled", "")

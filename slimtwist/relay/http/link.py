@@ -15,6 +15,7 @@ from weakref import WeakSet
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import (
     IDelayedCall,
     IHandshakeListener,
@@ -35,6 +36,7 @@ from zope.interface import implementer
 
 from slimtwist.latch import Latch
 from slimtwist.relay.http.body import ContentBody
+from slimtwist.relay.http.head import Heads
 from slimtwist.smtp.tls import TlsPolicy
 
 #: Octets of a response that are taken: its fields, and what is read of its body.
@@ -61,7 +63,9 @@ class Link(ProtocolWrapper):
         self.gone: Deferred[Link] = Deferred()
         self.ready: Deferred[None] = Deferred(lambda _: self.transport.abortConnection())
         self._heard = 0
+        self._heads = Heads()
         self._body: ContentBody | None = None
+        self._told = False
         self._farewell: IDelayedCall | None = None
 
     def makeConnection(self, transport: Any) -> None:  # noqa: ANN401 - as in Twisted
@@ -77,6 +81,7 @@ class Link(ProtocolWrapper):
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """Learn which message is written."""
         self._heard = 0
+        self._heads.begin()
         if isinstance(producer, ContentBody):
             self._body = producer
             producer.over(self)
@@ -96,9 +101,14 @@ class Link(ProtocolWrapper):
         lowest.bufferSize = type(lowest).bufferSize
 
     def dataReceived(self, data: bytes) -> None:
-        """Pass octets on, unless there are too many."""
+        """Pass octets on, unless there are too many, or they are no response."""
+        if self._told:
+            return
         self._heard += len(data)
-        if self._heard > _LONGEST:
+        complaint = self._heads.feed(data)
+        if complaint and self._body is not None:
+            self._body.complaint = complaint
+        if complaint or self._heard > _LONGEST:
             self.transport.abortConnection()
             return
         super().dataReceived(data)
@@ -109,6 +119,8 @@ class Link(ProtocolWrapper):
         """End the connection, if need be without the peer."""
         if self._body is not None and not self._body.finished:
             self.transport.abortConnection()
+            # Twisted's client forgets the request with the response, and then cannot fail it.
+            self._tell(Failure(ConnectionAborted()))
             return
         if self._farewell is None:
             self._farewell = self.factory.clock.callLater(_FAREWELL, self.transport.abortConnection)
@@ -118,10 +130,16 @@ class Link(ProtocolWrapper):
         """Leave nothing behind."""
         if self._farewell is not None and self._farewell.active():
             self._farewell.cancel()
-        super().connectionLost(reason)
+        self._tell(reason)
         if not self.ready.called:
             self.ready.errback(reason)
         self.gone.callback(self)
+
+    def _tell(self, reason: Failure) -> None:
+        """Tell the client that the connection is lost, once."""
+        if not self._told:
+            self._told = True
+            super().connectionLost(reason)
 
     @property
     def _lowest(self) -> Any:  # noqa: ANN401

@@ -72,7 +72,6 @@ class FaultTests(HttpRelayCase):
             [Take(), *drip(header, 1.0)],
             [Take(), Send(header[:60]), *drip(header[60:], 1.0)],
             [Take(), *[Send(b"HTTP/1.1 103 Early\r\n\r\n"), Wait(0.1)] * 1000],
-            [Take(), Send(b"HTTP/1.1 101 Switching\r\n\r\n"), Stall()],
         ):
             self.setUp()
             begun = self.reactor.seconds()
@@ -109,12 +108,35 @@ class FaultTests(HttpRelayCase):
             b"HTTP/1.1 200 Ok\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n",
             b"HTTP/1.1 200 Ok\r\nTransfer-Encoding: gzip\r\n\r\n",
             b"HTTP/1.1 200 Ok\r\nContent-Length: 10\r\n\r\nshort",
+            b"HTTP/1.1 00200 Ok\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 +200 Ok\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 200 Ok\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         ):
             self.setUp()
             told = self.fate(Take(), Send(octets), Close(), timeout=20.0)
             self.assertTrue(told.startswith("451 4."), f"{octets!r}: {told}")
             self.assertTrue(told.endswith("(ambiguous)"), f"{octets!r}: {told}")
             self.flushLoggedErrors()
+
+    def test_switching(self) -> None:
+        """101 is no interim response: nothing of HTTP follows it (HTR-09)."""
+        told = self.fate(Take(), Send(b"HTTP/1.1 101 Switching\r\n\r\n"), Stall())
+        self.assertEqual(told, f"451 4.5.0 protocol error: 101 Switching Protocols{AGAIN}")
+        self.assertEqual(self.reactor.seconds(), 1_700_000_000)
+
+    def test_early_garbage(self) -> None:
+        """What is no response ends an attempt at once also while the message is sent (L3)."""
+        head = b"HTTP/1.1 413 No\r\nTransfer-Encoding: chunked\r\n\r\n"
+        for octets in (b"hello world\r\n\r\n", head + b"nonsense\r\n"):
+            self.setUp()
+            self.serve([Take(body=False), Send(octets), Stall()])
+            self.reactor.network.on_wire = lambda wire: wire.up.stall(2000)
+            relay = self.relay(timeout=30.0)
+            told = self.told(relay, LARGE[: 1 << 19] + b"\r\n")
+            self.assertTrue(told.startswith("451 4."), told)
+            self.assertNotIn("ambiguous", told)
+            self.assertLess(self.reactor.seconds(), 1_700_000_001)
+            self.leave(relay)
 
     def test_early_success(self) -> None:
         """A success before the message was sent is none; a refusal is one (L1)."""
