@@ -20,7 +20,13 @@ from twisted.mail.smtp import DATA, SMTP
 from twisted.python.failure import Failure
 
 from slimtwist.edge.mail.refused import Refused
-from slimtwist.edge.replies import BARE_NEWLINE, INJECTION, LINE_TOO_LONG, STOPPING
+from slimtwist.edge.replies import (
+    BARE_NEWLINE,
+    INJECTION,
+    LINE_TOO_LONG,
+    MISSING_ARGUMENT,
+    STOPPING,
+)
 
 #: Octets that may wait for the reply to a command before no more are read.
 _UNREAD: Final = 65536
@@ -130,6 +136,13 @@ class Serial(SMTP):
             self.transport.loseConnection()
         else:
             super().ext_STARTTLS(rest)  # type: ignore[misc] # of ESMTP; no other looks for it
+
+    def ext_AUTH(self, rest: bytes) -> None:
+        """Let the client log in, if it says how."""
+        if rest.strip():
+            super().ext_AUTH(rest)  # type: ignore[misc] # of ESMTP; no other looks for it
+        else:
+            self.say(MISSING_ARGUMENT)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget what was not looked at."""

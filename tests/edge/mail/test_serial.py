@@ -69,6 +69,12 @@ class OrderTests(MailTestCase):
         codes = self.codes(self.met(), b"\xff\r\nM\xc3\xa4IL FROM:<a@b>\r\n" + ALL)
         self.assertEqual(codes, ["500", "500", "250", "250", "354", "250 2.0.0"])
 
+    def test_no_mechanism(self) -> None:
+        """AUTH without an argument is refused; the session lives (ING-04)."""
+        self.serve()
+        codes = self.codes(self.met(), b"AUTH\r\nAUTH  \r\nRSET\r\n")
+        self.assertEqual(codes, ["501 5.5.4", "501 5.5.4", "250"])
+
     def test_held(self) -> None:
         """What follows a message waits until it is known what became of that (L1, L12)."""
         self.serve(queue=(queue := Pending()))
@@ -114,7 +120,12 @@ class OrderTests(MailTestCase):
         """A server that fails closes the connection, also when its turn came late."""
         self.serve(queue=(queue := Pending()))
         visitor = self.met()
-        self.say(visitor, ALL + b"AUTH\r\nNOOP\r\n")
+
+        def fail(_: bytes) -> None:
+            raise RuntimeError("planted")
+
+        self.servers[0].do_HELP = fail
+        self.say(visitor, ALL + b"HELP\r\nNOOP\r\n")
         queue.promise("250 2.0.0 kept")
         self.reactor.flush()
         self.assertEqual(visitor.replies(), ["250 2.0.0 kept"])
@@ -136,9 +147,11 @@ class LineTests(MailTestCase):
             self.assertEqual(self.codes(visitor, b"x" * 20_000), [])
         (server,) = self.servers
         self.assertLessEqual(server.unread, 1)
-        visitor.transport.write(b"x\r")
-        self.reactor.flush()
-        self.assertEqual(self.codes(visitor, b"\nRSET\r\n"), ["500", "250"])
+        for end in (b"x\r", b"x" * 20_000 + b"\r"):  # a line end may be cut in two
+            self.assertEqual(self.codes(visitor, end), [])
+            self.assertEqual(self.codes(visitor, b"\nRSET\r\n"), ["500", "250"])
+            self.say(visitor, b"x" * 20_000)
+        self.assertEqual(self.codes(visitor, b"\r\nRSET\r\n"), ["500", "250"])
 
     def test_message(self) -> None:
         """One in a message refuses it at its end; nothing of it is ever a command, and nothing is
