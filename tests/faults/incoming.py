@@ -11,16 +11,21 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+from twisted.cred.checkers import AllowAnonymousAccess, InMemoryUsernamePasswordDatabaseDontUse
+from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import CertificateOptions
+from twisted.mail.smtp import ESMTP, SMTPFactory
 
 from slimtwist.edge.auth import portal
 from slimtwist.edge.http import HttpEdgeFactory
+from slimtwist.edge.mail import MailEdge, RelayDelivery, RelayRealm
 from slimtwist.edge.options import EdgeOptions
 from slimtwist.edge.smtp import SmtpEdgeFactory
+from slimtwist.interfaces import IQueue
 from slimtwist.queue.direct import DirectQueue
 from slimtwist.runtime import Runtime
 from slimtwist.testing import MemoryReactor, MemoryRelay
@@ -63,6 +68,23 @@ class Incoming:
     answer: tuple[str, ...] = ("250 2.0.0 delivered",)
 
 
+def mail_edge(runtime: Runtime, queue: IQueue, options: EdgeOptions) -> MailEdge:
+    """Return servers of twisted.mail before the queue, which keep our time."""
+    realm = RelayRealm(RelayDelivery(runtime, queue, options))
+    servers = SMTPFactory(Portal(realm, [AllowAnonymousAccess()]))
+    servers.protocol, servers.noisy = ESMTP, False
+    edge = MailEdge(runtime, servers, options.timeouts)
+    build = edge.buildProtocol
+
+    def built(addr: IAddress | None) -> Any:  # noqa: ANN401
+        server: Any = build(addr)
+        server.callLater, server.noisy = runtime.reactor.callLater, False
+        return server
+
+    edge.buildProtocol = built  # type: ignore[method-assign]
+    return edge
+
+
 def _mail(hello: bytes, *recipients: bytes) -> bytes:
     rcpt = b"".join(b"RCPT TO:<%b@b.c>\r\n" % each for each in recipients)
     return hello + b"MAIL FROM:<a@b.c>\r\n" + rcpt
@@ -90,6 +112,9 @@ INCOMING = {
         (Said(_mail(_LHLO, b"r", b"q")), *_DATA, _QUIT),
         {"lmtp": True},
         answer=("250 2.0.0 delivered", "450 4.2.1 busy"),
+    ),
+    "twisted.mail": Incoming(
+        (Said(_mail(b"HELO c\r\n", b"r")), *_DATA, *_AGAIN, _QUIT), factory=mail_edge
     ),
     "STARTTLS and AUTH": Incoming(
         (

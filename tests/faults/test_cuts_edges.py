@@ -70,7 +70,7 @@ def _test(name: str, way: Way, how: Cut) -> None:
     def test(self: EdgeCutTests) -> None:
         self.sweep(name, way, how)
 
-    test.__name__ = "_".join(["test", *name.split(), way, how.value]).lower()
+    test.__name__ = "_".join(["test", *name.replace(".", " ").split(), way, how.value]).lower()
     test.__doc__ = f"{name}, cut on the way {way} by {how.name} at every octet (L1, L2, ING-17)."
     setattr(EdgeCutTests, test.__name__, test)
 

@@ -7,7 +7,7 @@ outcome for each recipient, and a success is one that was said; nothing is raise
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from random import Random
 from typing import Any
 
@@ -27,6 +27,7 @@ from slimtwist.smtp.auth import Credentials
 from slimtwist.testing import MemoryReactor, MemoryRelay
 from tests.edge.world import Visitor
 from tests.faults.fuzz import corpus, inputs, mutant, ways
+from tests.faults.incoming import mail_edge
 from tests.faults.service import GOOD, Posting, Service
 from tests.smtp.talks import listen, many, static
 
@@ -34,9 +35,9 @@ from tests.smtp.talks import listen, many, static
 class EdgeSessionTests(SynchronousTestCase):
     """Clients."""
 
-    def compare(self, factory: Any, name: str, count: int) -> None:  # noqa: ANN401
+    def compare(self, factory: Any, inputs: Iterable[bytes]) -> None:  # noqa: ANN401
         """Check that a client is answered alike whatever is split where."""
-        for octets in inputs(name, count):
+        for octets in inputs:
             whole, *others = [_visit(factory, pieces) for pieces in ways(octets)]
             for other in others:
                 self.assertEqual(whole, other, octets)
@@ -47,11 +48,19 @@ class EdgeSessionTests(SynchronousTestCase):
 
     def test_smtp(self) -> None:
         """ESMTP (ING-01 to ING-05, ING-21, SMI-01 to SMI-23)."""
-        self.compare(SmtpEdgeFactory, "commands", 150)
+        self.compare(SmtpEdgeFactory, inputs("commands", 150))
+
+    def test_mail(self) -> None:
+        """A server of twisted.mail (ING-03, ING-04, ING-21, SMI-01)."""
+        # What comes behind STARTTLS ends the session only if it came at once (RFC 3207 4.2).
+        self.compare(
+            mail_edge,
+            (each for each in inputs("commands", 150) if b"STARTTLS" not in each.upper()),
+        )
 
     def test_http(self) -> None:
         """HTTP (HTI-02 to HTI-10, INJ-02)."""
-        self.compare(HttpEdgeFactory, "requests", 150)
+        self.compare(HttpEdgeFactory, inputs("requests", 150))
 
 
 def _visit(factory: Any, pieces: list[bytes]) -> tuple[bytes, list[bytes], tuple[str, ...]]:  # noqa: ANN401
