@@ -26,6 +26,7 @@ class Caller:
     def __init__(self, world: World, client: Client, messages: Sequence[Message]) -> None:
         self._world = world
         self._running = len(messages)
+        self._same = client.same
         self.done = not messages
         for message in messages:
             world.reactor.callLater(
@@ -33,9 +34,11 @@ class Caller:
             )
 
     def _submit(self, message: Message, positions: list[int], turn: int) -> None:
-        sender = "" if message.null else f"m{message.number}t{turn}@s.example"
         names = [message.recipients[each] for each in positions]
-        key = f"call{message.number}.{turn}"
+        same = self._same and len(names) == len(message.recipients)
+        name = f"{message.number}.{0 if same else turn}"
+        sender = "" if message.null else f"m{name.replace('.', 't')}@s.example"
+        key = f"call{name}"
         head = b"Received: by here with CALL\r\n\tid %s; now\r\n" % key.encode()
         envelope = Envelope(
             Address.parse(sender),

@@ -64,6 +64,7 @@ class Client(_Short):
     @ivar secure: whether it starts TLS.
     @ivar injects: whether it says something between STARTTLS and TLS.
     @ivar login: whether it authenticates, which it does in TLS only.
+    @ivar same: whether it tries again with the same envelope, under the same id.
     """
 
     number: int
@@ -74,6 +75,7 @@ class Client(_Short):
     secure: bool = False
     injects: bool = False
     login: bool = False
+    same: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -112,6 +114,9 @@ class Settings(_Short):
     @ivar follows: whether answers hold all that an alias leads to.
     @ivar minimum: seconds for which it is believed that a name or record is not there.
     @ivar stale: seconds for which answers serve that are out of date.
+    @ivar answers: how an HTTP service says that all is well: C{reply}, C{json} or C{status}.
+    @ivar keeps: seconds for which it keeps an unused connection.
+    @ivar spare: whether the relay defers what is an operator's fault.
     """
 
     pool: int = 2
@@ -130,6 +135,9 @@ class Settings(_Short):
     follows: bool = True
     minimum: int = 600
     stale: float = 0.0
+    answers: str = "reply"
+    keeps: float = 1000.0
+    spare: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)

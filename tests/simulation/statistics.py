@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tests.simulation.run import Result
-from tests.simulation.table import TABLE
+from tests.simulation.table import WORDS
 
 
 @dataclass(slots=True)
@@ -59,9 +59,9 @@ class Statistics:
         yield f"deliveries: {self.verdicts['delivered']}"
         yield f"outcomes: {_counts(self.verdicts)}"
         yield f"faults injected: {_counts(self.injected)}"
-        known = self.covered & TABLE.keys()
-        yield f"coverage of (stage, reply): {len(known)} of {len(TABLE)} pairs"
-        if missing := sorted(TABLE.keys() - known):
+        known = self.covered & WORDS.keys()
+        yield f"coverage of (stage, reply): {len(known)} of {len(WORDS)} pairs"
+        if missing := sorted(WORDS.keys() - known):
             yield f"not covered: {', '.join(' '.join(pair) for pair in missing)}"
         yield f"speed: {self.seeds / max(elapsed, 1e-9):.0f} seeds a second"
         yield f"violations: {self.violations}"

@@ -79,6 +79,77 @@ def kind_of(stage: str, code: int) -> str:
     return "yes" if 200 <= code < 300 and code not in _FOREIGN else "violation"
 
 
+#: What an HTTP response can be: as L{kind_of_response} has it, or nothing that is one.
+RESPONSES: Final = (
+    "success",
+    "redirect",
+    "refusal",
+    "configuration",
+    "later",
+    "trouble",
+    "transient",
+    "permanent",
+    "contradiction",
+    "violation",
+    "silence",
+    "lost",
+)
+_WHOLE: Final = dict.fromkeys(RESPONSES, DEFERRED) | {
+    "success": DELIVERED,
+    "refusal": FAILED,
+    "permanent": FAILED,
+    **dict.fromkeys(("contradiction", "violation", "silence", "lost"), UNKNOWN),
+}
+
+#: (point, kind) of HTTP -> what it comes to for those that it is about.
+POSTED: Final = {
+    **{("response", kind): each for kind, each in _WHOLE.items()},
+    # What is said before the request has left is no success, and leaves nothing open (L1, L4).
+    **{
+        ("early response", kind): each
+        for kind, each in (
+            _WHOLE | dict.fromkeys((k for k, w in _WHOLE.items() if w != FAILED), DEFERRED)
+        ).items()
+    },
+    ("result", "success"): DELIVERED,
+    ("result", "transient"): DEFERRED,
+    ("result", "permanent"): FAILED,
+}
+POSTED_STAGES: Final = ("response", "early response", "result")
+
+#: All that there is a word for.
+WORDS: Final = TABLE | POSTED
+
+#: RFC 9110 15.5: these say that another time may do; RFC 6585 4, RFC 8470 5.2.
+_ANOTHER_TIME: Final = frozenset({408, 421, 425, 429})
+#: What an operator has to mend.
+_SETTINGS: Final = frozenset({401, 403, 404, 405, 407, 410})
+
+
+def kind_of_response(
+    status: int, *, code: int = 0, later: bool = False, spare: bool = False
+) -> str:
+    """Return what a well-formed HTTP response is.
+
+    @param code: of the SMTP reply in it, if there is one.
+    @param later: whether it says when to come again.
+    @param spare: whether faults of configuration are not the sender's to know.
+    """
+    mend = spare and status in _SETTINGS
+    if code >= 400:
+        hard = "configuration" if mend else "permanent"
+        return hard if code >= 500 else "transient"
+    if status // 100 == 2:
+        return "success"
+    if code:
+        return "contradiction"
+    if status // 100 == 4:
+        if status in _ANOTHER_TIME or later:
+            return "later"
+        return "configuration" if mend else "refusal"
+    return {3: "redirect", 5: "trouble"}.get(status // 100, "violation")
+
+
 _HEAD: Final = """\
 What a reply comes to
 =====================
@@ -112,6 +183,20 @@ Beside the table:
   to another.
 - 452 to a recipient behind one who was accepted means another transaction (RFC 5321 4.5.3.1.10).
 - In LMTP the end of the message has a reply for each recipient.
+
+What an HTTP response comes to
+------------------------------
+
+``early response`` is one that is there before the whole request has left, ``result`` that of one
+recipient in a JSON body, which goes before both. Where the response has an SMTP reply it is
+``transient`` (4yz) or ``permanent`` (5yz) whatever the status is, a ``success`` if it is 2yz under
+a status of 2xx, and a ``contradiction`` if it is 2yz under another. Without one the status decides:
+``later`` is 408, 421, 425, 429, or any 4xx that says when to come again, ``configuration`` one of
+401, 403, 404, 405, 407 and 410 where ``spare_configuration`` is set, ``refusal`` any other 4xx,
+``redirect`` 3xx, ``trouble`` 5xx. A ``violation`` is what is no response of HTTP/1.1: no status
+line, a status below 200 that is no interim response, or from 600 on, a body whose end is told in
+two ways, a header without end.
+
 """
 
 
@@ -119,10 +204,17 @@ def page() -> str:
     """Return the page of the documentation that shows the table."""
     heads = ["at", *KINDS]
     rows = [[stage, *(TABLE.get((stage, kind), "") for kind in KINDS)] for stage in STAGES]
+    posted = [
+        [kind, *(POSTED.get((stage, kind), "") for stage in POSTED_STAGES)] for kind in RESPONSES
+    ]
+    return _HEAD + _listed([heads, *rows]) + _FOOT + _listed([["", *POSTED_STAGES], *posted])
+
+
+def _listed(rows: list[list[str]]) -> str:
     lines = [".. list-table::", "   :header-rows: 1", "   :stub-columns: 1", ""]
-    for row in [heads, *rows]:
+    for row in rows:
         lines += [f"   {' ' if place else '*'} - {cell}".rstrip() for place, cell in enumerate(row)]
-    return _HEAD + "\n".join(lines) + "\n" + _FOOT
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from tests.simulation import __main__ as command
 from tests.simulation import batch, shrink
 from tests.simulation.defects import DEFECTS
 from tests.simulation.plan import Plan
-from tests.simulation.table import TABLE
+from tests.simulation.table import WORDS
 
 
 class CommandTests(SynchronousTestCase):
@@ -43,7 +43,7 @@ class CommandTests(SynchronousTestCase):
             r"^virtual time: \d+\.\d days$",
             r"^deliveries: [1-9]\d*$",
             r"^faults injected: .*reply [1-9]",
-            rf"^coverage of \(stage, reply\): [1-9]\d* of {len(TABLE)} pairs$",
+            rf"^coverage of \(stage, reply\): [1-9]\d* of {len(WORDS)} pairs$",
             r"^speed: \d+ seeds a second$",
             r"^violations: 0$",
         ):

@@ -42,6 +42,31 @@ class TableTests(SynchronousTestCase):
             several = {200, 250, 251, 252, 299}
             self.assertEqual(hoped, {**expected, "DATA": {354}}.get(stage, several), stage)
 
+    def test_responses(self) -> None:
+        """There is a word for each kind of response of HTTP; what comes early is no success, and
+        leaves nothing open (L1, L4).
+        """
+        for kind in table.RESPONSES:
+            self.assertIn(("response", kind), table.POSTED)
+            early = table.POSTED["early response", kind]
+            self.assertIn(early, (table.DEFERRED, table.FAILED))
+        failing = {kind for (_, kind), word in table.POSTED.items() if word == table.FAILED}
+        self.assertEqual(failing, {"refusal", "permanent"})
+        self.assertEqual(set(table.WORDS), set(table.TABLE) | set(table.POSTED))
+
+    def test_statuses(self) -> None:
+        """Each status is of one kind (HTR-01, HTR-03 to HTR-08)."""
+        kind = table.kind_of_response
+        for status in range(100, 1000):
+            self.assertIn(kind(status), table.RESPONSES)
+            self.assertEqual(kind(status) == "success", 200 <= status < 300)
+            self.assertEqual(kind(status, code=550), "permanent")
+            self.assertEqual(kind(status, code=250) == "success", 200 <= status < 300)
+        self.assertEqual([s for s in range(400, 500) if kind(s) == "later"], [408, 421, 425, 429])
+        self.assertEqual(kind(404), "refusal")
+        self.assertEqual(kind(404, spare=True), "configuration")
+        self.assertEqual(kind(404, later=True), "later")
+
     def test_page(self) -> None:
         """The page shows the table as it is: C{python -m tests.simulation.table} writes it anew."""
         self.assertEqual(_PAGE.read_text(encoding="utf-8"), table.page())

@@ -32,6 +32,7 @@ from tests.simulation import faults
 from tests.simulation.caller import Caller
 from tests.simulation.ledger import Ledger
 from tests.simulation.models.client import CREDENTIALS, Submitter
+from tests.simulation.models.http_server import HttpService
 from tests.simulation.models.zones import Zones
 from tests.simulation.plan import Client, Fault, Plan, derived
 from tests.simulation.seams import WatchedQueue, WatchedRelay
@@ -62,6 +63,7 @@ class World:
     @ivar wires: what is done to connections: C{"peer 0"}.
     @ivar hosts: names of next hops, by address, where there are several: faults then say C{mx1 0}.
     @ivar zones: the domain name system, where there is one.
+    @ivar posts: the HTTP service, where there is one.
     @ivar relay: the relay, watched.
     @ivar stopped: whether the service has stopped.
     @ivar left: our timers that there were then.
@@ -79,6 +81,7 @@ class World:
         self.wires: dict[str, list[tuple[Fault, Callable[[Wire], None]]]] = {}
         self.hosts: dict[str, str] = {}
         self.zones: Zones | None = None
+        self.posts: HttpService | None = None
         self.stopping: Deferred[None] | None = None
         self.stopped = False
         self.files = 0

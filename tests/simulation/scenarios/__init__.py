@@ -10,4 +10,4 @@ from __future__ import annotations
 from typing import Final
 
 #: The modules, by the names that a plan has for them.
-SCENARIOS: Final = ("smtp", "lmtp", "mx", "pipe")
+SCENARIOS: Final = ("smtp", "lmtp", "mx", "pipe", "http")
