@@ -16,11 +16,13 @@ from typing import Any, Final, Protocol
 
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
-from twisted.mail.smtp import DATA, SMTP
+from twisted.mail.imap4 import IllegalClientResponse
+from twisted.mail.smtp import COMMAND, DATA, SMTP
 from twisted.python.failure import Failure
 
 from slimtwist.edge.mail.refused import Refused
 from slimtwist.edge.replies import (
+    BAD_AUTH,
     BARE_NEWLINE,
     INJECTION,
     LINE_TOO_LONG,
@@ -129,6 +131,16 @@ class Serial(SMTP):
         else:
             super().timeoutConnection()
 
+    def do_EHLO(self, rest: bytes) -> None:
+        """Greet a client; one of a UNIX socket has no address to be greeted by."""
+        if not isinstance(self, ESMTP):
+            self.do_UNKNOWN(rest)
+        elif hasattr(self.transport.getPeer(), "host"):
+            super().do_EHLO(rest)  # type: ignore[misc] # of ESMTP
+        else:
+            self._helo, self._from, self._to = (rest, b"localhost"), None, []
+            self.sendCode(250, self.host + b" Hello\n" + self.listExtensions())
+
     def ext_STARTTLS(self, rest: bytes) -> None:
         """Go on in TLS; what came in the clear must not be taken for what came in TLS."""
         if self._lines or self._tail:
@@ -143,6 +155,14 @@ class Serial(SMTP):
             super().ext_AUTH(rest)  # type: ignore[misc] # of ESMTP; no other looks for it
         else:
             self.say(MISSING_ARGUMENT)
+
+    def state_AUTH(self, response: bytes | None) -> None:
+        """Take a step of a login; a response that its mechanism cannot read is refused."""
+        try:
+            super().state_AUTH(response)  # type: ignore[misc] # likewise
+        except (IllegalClientResponse, ValueError):  # PLAIN and CRAM-MD5 of Twisted raise these
+            self.mode = COMMAND
+            self.say(BAD_AUTH)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget what was not looked at."""

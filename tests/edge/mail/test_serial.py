@@ -6,10 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
+from twisted.mail.smtp import SMTPFactory
 
+from slimtwist.edge.mail import with_true_replies
+from slimtwist.edge.options import EdgeOptions
 from slimtwist.envelope import Envelope
 from slimtwist.reply import Reply
-from tests.edge.mail.world import HELLO, MAIL, MESSAGE, MailTestCase
+from tests.edge.mail.world import HELLO, LOGIN, MAIL, MESSAGE, MailTestCase
 from tests.edge.spool import Spool
 from tests.edge.world import Visitor
 
@@ -74,6 +77,24 @@ class OrderTests(MailTestCase):
         self.serve()
         codes = self.codes(self.met(), b"AUTH\r\nAUTH  \r\nRSET\r\n")
         self.assertEqual(codes, ["501 5.5.4", "501 5.5.4", "250"])
+
+    def test_malformed_login(self) -> None:
+        """A response without the parts of its mechanism is refused; the session lives (ING-20)."""
+        self.serve()
+        for octets in (
+            b"AUTH PLAIN YQ==\r\n",
+            b"AUTH PLAIN YQBiAGMAZA==\r\n",
+            b"AUTH PLAIN\r\nYQ==\r\n",
+        ):
+            visitor = self.met()
+            self.assertEqual(self.codes(visitor, octets)[-1], "501 5.5.2")
+            self.assertEqual(self.codes(visitor, LOGIN + b"RSET\r\n"), ["235", "250"])
+
+    def test_smtp(self) -> None:
+        """A server that knows no EHLO still knows none."""
+        self.options = EdgeOptions()
+        self.open(with_true_replies(SMTPFactory()))
+        self.assertEqual(self.codes(self.visit(), HELLO + b"HELO x\r\n"), ["500", "250"])
 
     def test_held(self) -> None:
         """What follows a message waits until it is known what became of that (L1, L12)."""
