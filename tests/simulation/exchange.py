@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.simulation.test_exchange -*-
+# -*- test-case-name: tests.simulation.test_defects -*-
 """The oracles of mail exchange: who may be asked for whom, in which order, and what zones decide.
 
 They compare what hosts heard, and where was connected to, with the simulator's own
@@ -101,10 +101,13 @@ class Case:
 
     def for_good(self, recipient: str) -> set[tuple[int, str]]:
         """Return what the zones may have said for good: codes, and enhanced codes."""
+        found: set[tuple[int, str]] = set()
         if only := self.fixed(recipient):
-            ours = {_LOOP} if only in self.own else set()
-            return ours | ({_NOWHERE} if near(only) else set())
-        found = set()
+            if only in self.own:
+                found.add(_LOOP)
+            if near(only):
+                found.add(_NOWHERE)
+            return found
         for hop in self.hops(recipient):
             if hop.word in _FOR_GOOD:
                 found.add(_FOR_GOOD[hop.word])

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.simulation.test_zones -*-
+# -*- test-case-name: tests.simulation.test_reading -*-
 """The domain name system of a run: what zones hold, what is wrong with them, what was answered.
 
 It is a resolver as C{IResolver} has it, made for the simulator: it shares nothing with

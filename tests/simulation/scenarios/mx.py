@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from slimtwist.interfaces import IRelay
 from slimtwist.relay.smtp.mx import MxSmtpRelay
-from tests.simulation import draws, exchange
+from tests.simulation import draws, exchange, forecast  # noqa: F401 - registers an oracle
 from tests.simulation.models.smtp_server import SmtpServer
 from tests.simulation.models.zones import ODD, TROUBLE, Record, Zones
 from tests.simulation.plan import Client, Fault, Message, Plan, Settings, source, weighted
