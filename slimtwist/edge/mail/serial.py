@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.mail.imap4 import IllegalClientResponse
-from twisted.mail.smtp import COMMAND, DATA, SMTP
+from twisted.mail.smtp import COMMAND, DATA, ESMTP, SMTP
 from twisted.python.failure import Failure
 
 from slimtwist.edge.mail.refused import Refused

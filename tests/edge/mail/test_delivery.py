@@ -239,10 +239,11 @@ class CheckTests(MailTestCase):
     def test_unix(self) -> None:
         """A client of a UNIX socket is on this host; its address is nowhere."""
         self.serve()
-        visitor = self.visit_by_unix()
-        self.say(visitor, b"HELO client.example\r\n")
-        self.assertEqual(code(self.send(visitor)[-1]), "250 2.0.0")
-        self.assertIsNone(self.hop.envelopes[0].client.ip)
+        for hello in (HELLO, b"HELO client.example\r\n"):
+            visitor = self.visit_by_unix()
+            self.assertEqual(self.codes(visitor, hello), ["250"])
+            self.assertEqual(code(self.send(visitor)[-1]), "250 2.0.0")
+        self.assertEqual([each.client.ip for each in self.hop.envelopes], [None, None])
 
     def test_access(self) -> None:
         """The policy of the options decides, if no check is given."""
