@@ -88,7 +88,6 @@ class Transaction:
 
     def leave(self) -> None:
         """Take note that nobody waits any more: the message is dropped, or goes its way alone."""
-        self.over = True
         if self._gathering is not None:
             self._gathering.drop()
         if self._submission is not None:

@@ -279,6 +279,16 @@ class AliasTests(DomainTestCase):
             self.assertEqual(code(self.send(visitor, *recipients)[2]), "452 4.5.3")
         self.assertEqual((len(self.mailboxes.kept), len(self.hop.messages)), (1, 1))
 
+    def test_together(self) -> None:
+        """One and somebody else elsewhere share a message, were it without a line."""
+        for octets in (b"", MESSAGE):
+            self.setUp()
+            self.domains(spool := Spool("250 2.0.0 kept", "250 2.0.0 kept"))
+            self.alias(b"bob", "bob@x.example")
+            replies = self.send(self.met(), b"c@x.example", b"bob@example.com", octets=octets)
+            self.assertEqual(replies[-1], "250 2.0.0 kept")
+            self.assertEqual(len(spool.envelopes[0].recipients), 2)
+
     def test_reset(self) -> None:
         """Nothing is left of one who was named in vain."""
         self.domains(spool := Spool("250 2.0.0 kept"))
