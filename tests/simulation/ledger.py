@@ -29,6 +29,7 @@ class Said:
     @ivar odd: whether it is the plan's, not the right one.
     @ivar complete: whether the peer has written all of it.
     @ivar host: the address at which it was said, where there are several hosts.
+    @ivar extra: whether there was more in it than one reply.
     """
 
     token: int
@@ -42,6 +43,7 @@ class Said:
     odd: bool = False
     complete: bool = False
     host: str = ""
+    extra: bool = False
 
 
 @dataclass(slots=True)

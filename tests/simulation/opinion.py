@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from tests.simulation.ledger import Attempt, Said
 from tests.simulation.models.odd import PLAIN
 from tests.simulation.plan import Plan
-from tests.simulation.table import DEFERRED, TABLE, UNKNOWN
+from tests.simulation.table import DEFERRED, DELIVERED, TABLE, UNKNOWN
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -29,6 +29,8 @@ Words = frozenset[str]
 _ONE_HOST: Final = ("smtp", "lmtp")
 _SESSION: Final = ("greeting", "EHLO", "STARTTLS", "AUTH")
 _GROUP: Final = ("MAIL", "RCPT", "DATA")
+#: Kinds of replies behind which there is another.
+_ANSWERS: Final = ("yes", "transient", "permanent")
 _CUT: Final = frozenset({DEFERRED, UNKNOWN})
 _REFUSED: Final = ("transient", "permanent")
 #: A host that says it to MAIL or DATA may have another transaction in mind.
@@ -64,6 +66,9 @@ def expected(world: World, attempt: Attempt) -> dict[str, Words]:
         if transaction[0].kind in _REFUSED:  # those who were to come are another transaction's
             left = left[: _most(world.plan)]
         opinion |= _judge(transaction, left, world.ledger.covered)
+    if attempt.ended - attempt.began > world.plan.settings.direct - 1:
+        # Its deadline may have cut it off anywhere.
+        opinion = {name: words | _CUT for name, words in opinion.items()}
     return opinion
 
 
@@ -124,12 +129,18 @@ def _conclude(
 ) -> dict[str, Words]:
     """Return what becomes of those who were accepted."""
     last = [each for each in said if each.stage in ("DATA", "body", "end of data")]
-    if not last or last[-1].stage == "body" or (last[-1].stage, last[-1].kind) == ("DATA", "yes"):
-        return dict.fromkeys(accepted, _CUT) if not last or last[-1].stage == "DATA" else {}
+    if last and last[-1].stage == "body":
+        return {}
+    if not last or (last[-1].stage, last[-1].kind) == ("DATA", "yes"):
+        # All is well, so that there is no reason not to go on.
+        return dict.fromkeys(accepted, frozenset({DELIVERED}))
     opinion: dict[str, Words] = dict.fromkeys(accepted, _word(last[-1], covered))
+    over = False
     for each in last:
         if each.stage == "end of data" and each.recipients:
-            opinion |= dict.fromkeys(each.recipients, _word(each, covered))
+            words = frozenset({UNKNOWN}) if over else _word(each, covered)
+            opinion |= dict.fromkeys(each.recipients, words)
+            over |= each.kind not in _ANSWERS  # LMTP: what was to follow did not reach anybody
     return opinion
 
 

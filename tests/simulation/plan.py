@@ -103,6 +103,7 @@ class Settings(_Short):
     @ivar login: whether the relay has credentials.
     @ivar offers: the lines of the next hop's reply to EHLO, but STARTTLS and AUTH.
     @ivar starttls: whether the next hop offers STARTTLS.
+    @ivar clear: what it offers before TLS, where that is not C{offers}.
     @ivar idle: seconds that an unused connection is kept.
     @ivar uses: messages over a connection.
     @ivar direct: seconds that an attempt may take.
@@ -124,6 +125,7 @@ class Settings(_Short):
     login: bool = False
     offers: tuple[str, ...] = ("PIPELINING", "8BITMIME")
     starttls: bool = False
+    clear: tuple[str, ...] = ()
     idle: float = 60.0
     uses: int = 100
     direct: float = 570.0

@@ -87,7 +87,8 @@ _WAYS: Final[dict[str, Callable[[bytes], tuple[Step, ...]]]] = {
     "then reset": lambda right: (right, "rst"),
     "then mute": lambda right: (right, "mute"),
 }
-_EXTRA: Final = ("double", "double later", "tail", "injected")
+#: More than one reply.
+EXTRA: Final = ("double", "double later", "tail", "injected")
 
 NAMES: Final = (
     *map(str, CODES),
@@ -98,11 +99,11 @@ NAMES: Final = (
     *_ENDS,
     *_SILENT,
     *_WAYS,
-    *_EXTRA,
+    *EXTRA,
 )
 
 #: Those after which nothing but the reply decides.
-PLAIN: Final = frozenset({*NAMES} - {*_EXTRA, "then close", "then reset", "then mute", "drip"})
+PLAIN: Final = frozenset({*NAMES} - {*EXTRA, "then close", "then reset", "then mute", "drip"})
 #: What may be said in the middle of a message.
 INTERRUPTIONS: Final = (*map(str, CODES), *_MALFORMED, *_ENDS, *_SILENT)
 
@@ -123,7 +124,7 @@ def odd(name: str, stage: str, mark: bytes, right: bytes) -> Odd:
     kind = kind_of(stage, int(right[:3]))
     if name in _WAYS:
         return Odd(kind, _WAYS[name](right), int(right[:3]))
-    if name in _EXTRA:
+    if name in EXTRA:
         return Odd(kind, _extra(name, right), int(right[:3]), extra=True)
     return _coded(name, stage, mark)
 
@@ -132,7 +133,7 @@ def _extra(name: str, right: bytes) -> tuple[Step, ...]:
     if name == "tail":
         return (right + b"2",)
     if name == "injected":  # what would be an answer to the command that follows
-        return (right + b"250 SIZE 1\r\n",)
+        return (right + b"250-mx.example\r\n250 SIZE 1\r\n",)
     again = right.replace(b"#", b"")  # not the same reply: nothing may be decided by it
     return (right + again,) if name == "double" else (right, 0.5, again)
 

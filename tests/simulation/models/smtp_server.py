@@ -131,7 +131,7 @@ class _Conversation(Protocol):
         sender = self._sender if self._sender is not None else self._refused_sender
         now, code = self._host.clock.seconds(), reply.code if name else int(right[:3])
         said = Said(token, self._number, stage, kind, now, sender or "", about, code, bool(name))
-        said.host = self._address
+        said.host, said.extra = self._address, bool(name) and reply.extra
         self._ledger.say(said)
         self._out.extend(steps)
         self._out.append(lambda: setattr(said, "complete", True))
@@ -202,7 +202,7 @@ class _Conversation(Protocol):
         settings = self._host.settings
         lines = [*settings.offers]
         if settings.starttls and not self._tls:
-            lines.append("STARTTLS")
+            lines = [*(settings.clear or lines), "STARTTLS"]
         if settings.login:
             lines.append("AUTH PLAIN")
         texts = [b"mx.example %b", *(each.encode() for each in lines)]
@@ -380,6 +380,8 @@ class _Conversation(Protocol):
                 self._keep(octets, self._accepted, self._early)
             self._end("mute")
             return
+        if octets and not self._accepted:  # RFC 2920 3.1
+            self._wrong(f"a message for nobody: {octets[:60]!r}")
         if self._accepted and self._size is not None and self._size != len(octets):
             self._wrong(f"SIZE={self._size}, and there are {len(octets)} octets")
         groups = [tuple(self._accepted)]

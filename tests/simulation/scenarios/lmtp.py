@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from slimtwist.interfaces import IRelay
 from slimtwist.relay.smtp.static import StaticLmtpRelay
-from tests.simulation import draws
+from tests.simulation import conduct, draws
+from tests.simulation.models.odd import EXTRA
 from tests.simulation.models.smtp_server import SmtpServer
-from tests.simulation.plan import Client, Message, Plan, Settings, source, weighted
+from tests.simulation.plan import Client, Fault, Message, Plan, Settings, source, weighted
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -25,7 +26,8 @@ def draw(seed: int) -> Plan:
     settings = _settings(random)
     clients = tuple(_more(random, each) for each in draws.clients(random))
     messages = tuple(_wider(random, each) for each in draws.messages(seed, random, clients))
-    faults = draws.faults(random, settings, messages, len(clients))
+    common = draws.faults(random, settings, messages, len(clients))
+    faults = tuple(_to_one(random, each, messages) for each in common)
     return Plan(seed, "lmtp", settings, clients, messages, faults)
 
 
@@ -33,6 +35,7 @@ def relay(world: World) -> IRelay:
     """Let the server of mailboxes listen, and return the relay to it."""
     host = SmtpServer(world.reactor, world.ledger, world.plan.settings, world.script.choose)
     host.lmtp = True
+    conduct.watch(world)
     world.reactor.add_host(HOST, host, 24)
     return StaticLmtpRelay(HOST, pool_size=world.plan.settings.pool, runtime=world.runtime)
 
@@ -65,3 +68,15 @@ def _wider(random: Random, message: Message) -> Message:
     if more and random.random() < 0.1:
         more[0] = message.recipients[0]
     return replace(message, recipients=(*message.recipients, *more), null=False)
+
+
+def _to_one(random: Random, fault: Fault, messages: tuple[Message, ...]) -> Fault:
+    """Let a reply to the end of a message be that for one of its recipients."""
+    stage, _, subject = fault.where.rpartition(" ")
+    if fault.kind != "reply" or stage != "end of data":
+        return fault
+    (message,) = (each for each in messages if f"m{each.number}" == subject)
+    # Two for anybody else are taken for his and the next recipient's: nobody can tell them apart.
+    names = message.recipients[-1:] if fault.value in EXTRA else message.recipients
+    name, _, _ = random.choice(names).partition("@")
+    return replace(fault, where=f"{stage} {name}")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +11,7 @@ from slimtwist.interfaces import IRelay
 from slimtwist.relay.smtp.static import StaticSmtpRelay
 from slimtwist.smtp.auth import Credentials
 from slimtwist.smtp.tls import TlsMode, TlsPolicy
-from tests.simulation import draws
+from tests.simulation import conduct, draws
 from tests.simulation.models.smtp_server import CREDENTIALS, SmtpServer
 from tests.simulation.plan import Plan, Settings, source, weighted
 
@@ -25,17 +26,24 @@ POLICIES: Final = {mode.value: TlsPolicy(mode) for mode in TlsMode}
 def draw(seed: int) -> Plan:
     """Return the plan of a seed."""
     random = source(seed, "plan")
-    settings = _settings(random)
+    settings = replace(_settings(random), clear=_clear(source(seed, "clear")))
     clients = draws.clients(random)
     messages = draws.messages(seed, random, clients)
     faults = draws.faults(random, settings, messages, len(clients))
     return Plan(seed, "smtp", settings, clients, messages, faults)
 
 
+def _clear(random: Random) -> tuple[str, ...]:
+    """Return what is offered before TLS only; mostly that is as in TLS."""
+    words = ("8BITMIME", "SMTPUTF8", "PIPELINING", "SIZE")
+    return tuple(random.sample(words, 3)) if random.random() < 0.2 else ()
+
+
 def relay(world: World) -> IRelay:
     """Let the smart host listen, and return the relay to it."""
     settings = world.plan.settings
     host = SmtpServer(world.reactor, world.ledger, settings, world.script.choose)
+    conduct.watch(world)
     world.reactor.add_host(HOST, host)
     return StaticSmtpRelay(
         HOST,
