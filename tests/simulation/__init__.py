@@ -18,12 +18,16 @@ Modules, in the order in which a run meets them:
     - C{scenarios/}: a module for each next hop, with C{draw(seed)} and C{relay(world)}.
     - C{world}: builds the run; C{seams}: the relay and the queue that are watched; C{caller}: an
       application in the place of a client.
-    - C{models/}: C{client}, C{smtp_server}, and C{odd}, which is what peers say instead of the
-      right reply.
+    - C{models/}: clients, servers, zones, programs; C{odd} is what peers say instead of the right
+      reply.
     - C{faults}: the kinds of fault, and how each is put into a world.
-    - C{ledger}, C{oracles}, C{table}: what happened, what is wrong with it, and the second opinion
-      (stage, kind of reply) -> outcome.
-    - C{run}: from plan to result; C{statistics}; C{shrink}; C{__main__}: the command line.
+    - C{ledger}: what happened.  C{oracles}: what is wrong with it; those of one next hop only are
+      in modules beside it.  C{table}: the second opinion, (stage, kind of reply) -> outcome;
+      C{opinion}: what follows from it for an attempt in which replies alone decide.
+    - C{run}: from plan to result; C{batch}: many of them; C{statistics}; C{shrink}; C{__main__}: the
+      command line.  C{seeds.txt}: every seed that ever failed; C{regressions.txt}: what is left of
+      their plans when nothing more can be taken out.
+    - C{defects}, C{planted/}: what is planted to see that it is found.
 
 How to add:
 
@@ -37,7 +41,7 @@ How to add:
     - an odd reply: an entry in a table of C{models/odd.py}.
     - an oracle: a function in C{oracles} with C{@oracle}; and in C{test_oracles} a run that it
       finds fault with, because a defect was planted.
-    - a planted defect: see C{defects}.
+    - a planted defect: a generator with C{@defect(name, law)} in a module of C{planted/}.
 
 Names of faults are names of parts: C{"RCPT m0r2"} is the second recipient of message 0 and stays
 so when other parts are removed.  Nothing may depend on the order of a set, on C{id()}, on the time
