@@ -58,7 +58,7 @@ def _plain(world: World, attempt: Attempt) -> bool:
 def expected(world: World, attempt: Attempt) -> dict[str, Words]:
     """Return what may become of recipients; nothing for those of whom there is no opinion."""
     said = heard(world, attempt)
-    if any(each.code == _FORGOTTEN and each.odd for each in said):
+    if any(each.stage == "body" or (each.code == _FORGOTTEN and each.odd) for each in said):
         return {}
     if not said:
         return _unheard(world, attempt)

@@ -114,6 +114,7 @@ class Settings(_Short):
     @ivar forced: who takes a domain's mail, whatever its zone says: C{d1.example=192.0.2.10}.
     @ivar follows: whether answers hold all that an alias leads to.
     @ivar minimum: seconds for which it is believed that a name or record is not there.
+    @ivar destinations: hosts that there may be connections to at once.
     @ivar stale: seconds for which answers serve that are out of date.
     @ivar answers: how an HTTP service says that all is well: C{reply}, C{json} or C{status}.
     @ivar keeps: seconds for which it keeps an unused connection.
@@ -136,6 +137,7 @@ class Settings(_Short):
     forced: tuple[str, ...] = ()
     follows: bool = True
     minimum: int = 600
+    destinations: int = 1000
     stale: float = 0.0
     answers: str = "reply"
     keeps: float = 1000.0

@@ -53,6 +53,7 @@ def draw(seed: int) -> Plan:
     faults = tuple(_at_host(random, each, hosts) for each in faults)
     faults += tuple(_name_fault(random, records) for _ in range(random.choice((0, 0, 1, 1, 2))))
     faults += tuple(_address_faults(random, records))
+    faults += tuple(_greetings(random, hosts))
     return Plan(seed, "mx", settings, clients, messages, faults, records)
 
 
@@ -76,6 +77,7 @@ def relay(world: World) -> IRelay:
         tls=POLICIES[settings.tls],
         own=settings.own,
         stale=settings.stale,
+        destinations=settings.destinations,
         runtime=replace(world.runtime, resolver=zones),
     )
     for each in settings.forced:
@@ -141,6 +143,7 @@ def _settings(random: Random) -> Settings:
         follows=random.random() < 0.7,
         minimum=random.choice((600, 600, 5, 0)),
         stale=random.choice((0.0, 0.0, 0.0, 100.0)),
+        destinations=random.choice((1000, 1000, 1, 2)),
     )
 
 
@@ -298,6 +301,18 @@ def _at_host(random: Random, fault: Fault, hosts: list[str]) -> Fault:
         stage, _, subject = fault.where.rpartition(" ")
         return replace(fault, where=f"{stage} {host} {subject}")
     return fault
+
+
+def _greetings(random: Random, hosts: list[str]) -> list[Fault]:
+    """Return hosts that do not let anybody in, on some connections."""
+    chosen = random.sample(hosts, random.choice((0, 0, 0, 1, min(2, len(hosts)))))
+    words = ("521", "521", "556", "554", "450", "421", "close", "none")
+    word = random.choice(words)
+    return [
+        Fault("reply", f"greeting {host} {number}", at=1, value=word)
+        for host in chosen
+        for number in range(random.choice((1, 1, 2)))
+    ]
 
 
 def _name_fault(random: Random, records: tuple[str, ...]) -> Fault:
