@@ -24,9 +24,9 @@ Modules, in the order in which a run meets them:
     - C{ledger}: what happened.  C{oracles}: what is wrong with it; those of one next hop only are
       in modules beside it.  C{table}: the second opinion, (stage, kind of reply) -> outcome;
       C{opinion}: what follows from it for an attempt in which replies alone decide.
-    - C{run}: from plan to result; C{batch}: many of them; C{statistics}; C{shrink}; C{__main__}: the
-      command line.  C{seeds.txt}: every seed that ever failed; C{regressions.txt}: what is left of
-      their plans when nothing more can be taken out.
+    - C{run}: from plan to result; C{batch}: many of them; C{statistics}; C{shrink}; C{__main__}:
+      the command line.  C{seeds.txt}: every seed that ever failed; C{regressions.txt}: what is left
+      of their plans when nothing more can be taken out.
     - C{defects}, C{planted/}: what is planted to see that it is found.
 
 How to add:
