@@ -160,12 +160,21 @@ class Flow:
         taken = octets[: self.room()]
         if self._answering:
             self._source.receive_reset()
+        elif self._is_plain():
+            self.sent += len(taken)
+            if taken:
+                self._arrive(taken)
         else:
             self.sent += len(taken)
             for chunk in filter(None, self.segment(taken) if self.segment else (taken,)):
                 self._post(chunk, self.spacing)
             self._deliver()
         return len(taken)
+
+    def _is_plain(self) -> bool:
+        """Whether octets arrive at once and as they were sent: the usual case, which is quick."""
+        late = self.latency or self.spacing or self._way
+        return not (late or self.segment or self._swallowing) and self._stop is self._cut is None
 
     def finish(self) -> None:
         """Say that no octets will follow (FIN)."""
