@@ -61,6 +61,18 @@ def _replaced(world: World) -> None:
 
 
 @oracles.oracle
+def _used(world: World) -> None:
+    """Check that a connection carries no more messages than it may."""
+    senders: dict[tuple[str, int], set[str]] = {}
+    for said in world.ledger.said.values():
+        if said.stage == "MAIL":
+            senders.setdefault((said.host, said.connection), set()).add(said.sender)
+    for where, each in senders.items():
+        if len(each) > world.plan.settings.uses:
+            world.ledger.wrong("L6", f"connection {where} carried {len(each)} messages")
+
+
+@oracles.oracle
 def _answered(world: World) -> None:
     """Check that each client is told something, whatever the next hop does (L3, L10)."""
     plan = world.plan
@@ -71,8 +83,10 @@ def _answered(world: World) -> None:
     bare = {each.client for each in plan.messages if each.shape == "bare"}
     excused = bare | {each.number for each in plan.clients if each.injects}
     clients = {each.number: each.client for each in plan.messages}
+    tried = {each.sender for each in world.ledger.attempts}
     for told in world.ledger.told:
-        if harmless and told.code == 0 and clients[told.message] not in excused:
+        nothing = told.code == 0 or (told.code == 421 and told.sender not in tried)
+        if harmless and nothing and clients[told.message] not in excused:
             world.ledger.wrong("L3", f"nobody said what became of {told.recipient}")
 
 

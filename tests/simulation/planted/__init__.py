@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Final
 
 #: The modules.
-AREAS: Final = ("exchange", "lmtp", "pipe", "session", "transaction")
+AREAS: Final = ("edge", "exchange", "lmtp", "pipe", "pool", "queue", "session", "transaction")
 
 
 def register() -> None:

@@ -27,6 +27,7 @@ def sent(
     messages: int = 1,
     recipients: int = 1,
     size: int = 0,
+    shape: str = "",
     **settings: Any,  # noqa: ANN401 - each has a type of its own
 ) -> Aim:
     """Return an aim: one client, who sends some messages, among these faults.
@@ -35,8 +36,10 @@ def sent(
     @param messages: how many, each made of the first that was drawn.
     @param recipients: of each message.
     @param size: of each; 0 for what was drawn.
+    @param shape: of each; without it C{exact} where there is a size, else what was drawn.
     @param settings: in the place of those of L{CALM}.
     """
+    octets = size, shape
 
     def aim(plan: Plan) -> Plan:
         sender = replace(client or Client(0, entry="call"), number=0)
@@ -44,24 +47,24 @@ def sent(
             plan,
             settings=replace(plan.settings, **(CALM | settings)),
             clients=(sender,),
-            messages=tuple(_like(plan.messages[0], n, recipients, size) for n in range(messages)),
+            messages=tuple(_like(plan.messages[0], n, recipients, octets) for n in range(messages)),
             faults=faults,
         )
 
     return aim
 
 
-def _like(first: Message, number: int, recipients: int, size: int) -> Message:
+def _like(first: Message, number: int, recipients: int, octets: tuple[int, str]) -> Message:
     """Return a message like the first, for others; its octets are its own."""
-    names = tuple(f"m{number}r{each}@d1.example" for each in range(recipients))
-    shape = "text" if first.shape == "bare" else first.shape
+    size, shape = octets
+    drawn = "text" if first.shape == "bare" else first.shape
     return replace(
         first,
         number=number,
         seed=first.seed + number,
         size=size or first.size,
-        shape="exact" if size else shape,
-        recipients=names,
+        shape=shape or ("exact" if size else drawn),
+        recipients=tuple(f"m{number}r{each}@d1.example" for each in range(recipients)),
         client=0,
         tries=1,
         null=False,
