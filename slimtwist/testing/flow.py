@@ -173,8 +173,9 @@ class Flow:
 
     def _is_plain(self) -> bool:
         """Whether octets arrive at once and as they were sent: the usual case, which is quick."""
-        late = self.latency or self.spacing or self._way
-        return not (late or self.segment or self._swallowing) and self._stop is self._cut is None
+        if self.latency or self.spacing or self._way or self.segment or self._swallowing:
+            return False
+        return self._stop is None and self._cut is None
 
     def finish(self) -> None:
         """Say that no octets will follow (FIN)."""
