@@ -9,7 +9,6 @@ Sources: RFC 5321 2.3.8 (line ends), 4.5.3.1.6 (length of lines).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final, NoReturn
 
 from slimtwist.content import BLOCK, Content
@@ -49,11 +48,9 @@ class Gathering:
         self._held = self._size = 0
         self._first = True
         self._longest_message = setting.options.limits.message
-        self._normalizer: Normalizer | None = None
-        self._store: Callable[[bytes], None] = self._body.take
-        if setting.options.bare_newline == "normalize":
-            self._normalizer = Normalizer(self._body.take)
-            self._store = self._normalizer.feed
+        self._normalize = setting.options.bare_newline == "normalize"
+        # What is stored ends with a line end, so nothing is left in a normalizer.
+        self._store = Normalizer(self._body.take).feed if self._normalize else self._body.take
 
     def take(self, line: bytes) -> None:
         """Take a line.
@@ -79,8 +76,6 @@ class Gathering:
         @raise Refused: it cannot be taken.
         """
         self._flush()
-        if self._normalizer is not None:
-            self._normalizer.finish()
         content = self._body.finish()
         if content is None:
             self._refuse()
@@ -98,7 +93,7 @@ class Gathering:
             return LINE_TOO_LONG
         if self._size > self._longest_message:
             return TOO_LARGE
-        if self._normalizer is None and (b"\n" in line or b"\r" in line):
+        if not self._normalize and (b"\n" in line or b"\r" in line):
             return BARE_NEWLINE
         return None
 
@@ -110,7 +105,6 @@ class Gathering:
             self._held = 0
 
     def _refuse(self) -> NoReturn:
-        self.drop()
         raise Refused.message(self._body.refusal or INTERNAL)
 
 

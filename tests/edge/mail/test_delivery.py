@@ -7,9 +7,12 @@ import gc
 import re
 
 from twisted.cred.portal import IRealm
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.testing import StringTransport
 from twisted.mail.interfaces import IMessageDelivery, IMessageDeliveryFactory
-from twisted.mail.smtp import SMTPBadRcpt, User
+from twisted.mail.smtp import ESMTP, SMTPBadRcpt, User
+from twisted.mail.smtp import Address as MailAddress
 from zope.interface.verify import verifyObject
 
 from slimtwist.address import Address, Recipient
@@ -67,6 +70,17 @@ class OutcomeTests(MailTestCase):
             message = self.hop.messages[-1]
             _, _, below = message.partition(b" +0000\r\n")
             self.assertEqual(below, octets.removeprefix(b".") if octets[:1] == b"." else octets)
+
+    def test_loop(self) -> None:
+        """A message that comes back for the same recipient is refused as a loop; for another one it
+        is not (ING-26).
+        """
+        self.serve()
+        visitor = self.met()
+        self.send(visitor)
+        again = self.hop.messages[0]
+        self.assertEqual(self.send(visitor, b"c@x.example", octets=again)[-1], "250 2.0.0 taken")
+        self.assertEqual(code(self.send(visitor, octets=again)[-1]), "554 5.4.6")
 
     def test_refused(self) -> None:
         """A refusal has the next hop's code, enhanced code and text, and nothing transient becomes
@@ -183,6 +197,15 @@ class ConnectionTests(MailTestCase):
         for _ in range(2):
             self.assertEqual(code(self.send(visitor)[-1]), "250 2.0.0")
 
+    def test_same_sender(self) -> None:
+        """Where somebody in between always names the same sender, messages are still apart."""
+        self.serve()
+        same = MailAddress(b"a@example.org")
+        self.patch(self.delivery, "validateFrom", lambda *_: same)
+        visitor = self.met()
+        for _ in range(2):
+            self.assertEqual(code(self.send(visitor)[-1]), "250 2.0.0")
+
     def test_together(self) -> None:
         """Messages of several connections do not meet (L10)."""
         spool = Spool("250 2.0.0 kept")
@@ -288,6 +311,31 @@ class CheckTests(MailTestCase):
         self.reactor.flush()
         self.assertEqual([reply[:4] for reply in visitor.replies()], ["451 "])
         self.assertEqual(len(self.flushLoggedErrors()), 1)
+
+    def test_room(self) -> None:
+        """It is not asked about whom there is no room for; and who was asked about together with
+        others may find none when he is judged.
+        """
+        answers: list[Deferred[Reply | None]] = []
+
+        def check(*_: object) -> Deferred[Reply | None]:
+            answers.append(Deferred())
+            return answers[-1]
+
+        self.serve(check=check)
+        server = ESMTP()
+        server.transport = StringTransport(peerAddress=IPv4Address("TCP", "127.0.0.1", 1))
+        sender = MailAddress(b"a@example.org")
+        users = [
+            User(b"<%d@x.example>" % n, (b"client.example", b""), server, sender) for n in range(3)
+        ]
+        first, second = map(self.delivery.validateTo, users[:2])
+        for answer in answers:
+            answer.callback(None)
+        self.successResultOf(first)
+        for late in (second, self.delivery.validateTo(users[2])):
+            self.assertEqual(self.failureResultOf(late, Refused).value.code, 452)
+        self.assertEqual(len(answers), 2)
 
     def test_error(self) -> None:
         """It may fail with twisted.mail's own errors; with any other, the client may come again."""

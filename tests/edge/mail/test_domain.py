@@ -21,6 +21,7 @@ from slimtwist.edge.access import Access
 from slimtwist.edge.mail import RelayDomain, with_true_replies
 from slimtwist.edge.options import EdgeOptions
 from slimtwist.interfaces import IQueue
+from slimtwist.limits import Limits
 from slimtwist.queue.direct import DirectQueue
 from tests.edge.mail.world import LOGIN, MAIL, MESSAGE, MailTestCase
 from tests.edge.spool import Spool
@@ -288,6 +289,15 @@ class AliasTests(DomainTestCase):
             replies = self.send(self.met(), b"c@x.example", b"bob@example.com", octets=octets)
             self.assertEqual(replies[-1], "250 2.0.0 kept")
             self.assertEqual(len(spool.envelopes[0].recipients), 2)
+
+    def test_too_many(self) -> None:
+        """He counts as one of the message's recipients."""
+        spool = Spool("250 2.0.0 kept")
+        self.domains(spool, options=EdgeOptions(limits=Limits(recipients=1)))
+        self.alias(b"bob", "bob@x.example")
+        replies = self.send(self.met(), b"c@x.example", b"bob@example.com")
+        self.assertEqual(replies[2], "452 4.5.3 too many recipients")
+        self.assertEqual(len(spool.envelopes[0].recipients), 1)
 
     def test_reset(self) -> None:
         """Nothing is left of one who was named in vain."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from runpy import run_path
 from typing import Any
@@ -20,6 +21,12 @@ from tests.edge.world import STRANGER, Visitor, code
 EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "mail_service.tac"
 
 
+@cache
+def example() -> dict[str, Any]:
+    """Return what the file of the service defines; it asks for this host's name, once."""
+    return run_path(str(EXAMPLE))
+
+
 class ServiceTests(MailTestCase):
     """In memory, all but the Maildirs."""
 
@@ -28,9 +35,8 @@ class ServiceTests(MailTestCase):
         super().setUp()
         self.smarthost = FakeSmarthost()
         self.reactor.add_host("smarthost.example.com", self.smarthost, 587)
-        self.example = run_path(str(EXAMPLE))
         self.folder = Path(self.mktemp())
-        self.service = self.example["make_service"](self.runtime, str(self.folder))
+        self.service = example()["make_service"](self.runtime, str(self.folder))
         self.service.privilegedStartService()
         self.service.startService()
 
@@ -53,7 +59,7 @@ class ServiceTests(MailTestCase):
 
     def test_application(self) -> None:
         """The file has what twistd looks for."""
-        self.assertTrue(IService.providedBy(IService(self.example["application"])))
+        self.assertTrue(IService.providedBy(IService(example()["application"])))
 
     def test_local(self) -> None:
         """A message for the domain is kept, octet for octet; nobody else has a Maildir."""
