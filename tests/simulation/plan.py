@@ -58,13 +58,15 @@ class Client(_Short):
 
     @ivar number: names it for good.
     @ivar start: the second at which it comes.
-    @ivar entry: C{smtp}, C{lmtp}, or C{call} for an application that calls the queue.
+    @ivar entry: C{smtp}, C{lmtp}, C{http}, or C{call} for an application that calls the queue.
     @ivar pipelined: whether it sends commands in groups.
     @ivar chunk: octets in a chunk of BDAT; 0 for DATA.
     @ivar secure: whether it starts TLS.
     @ivar injects: whether it says something between STARTTLS and TLS.
     @ivar login: whether it authenticates, which it does in TLS only.
     @ivar same: whether it tries again with the same envelope, under the same id.
+    @ivar keyed: whether its requests of HTTP have an C{Idempotency-Key}, and come again under it.
+    @ivar json: whether it asks for a result for each recipient.
     """
 
     number: int
@@ -76,6 +78,8 @@ class Client(_Short):
     injects: bool = False
     login: bool = False
     same: bool = False
+    keyed: bool = False
+    json: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)

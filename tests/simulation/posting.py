@@ -44,16 +44,21 @@ def _pairs(world: World) -> Iterator[tuple[Attempt, list[Posted]]]:
     """Yield each attempt that can be told from others, and its requests."""
     assert world.posts is not None
     for attempt in world.ledger.attempts:
-        if attempt.sender and attempt.outcomes:
-            yield (
-                attempt,
-                [
-                    each
-                    for each in world.posts.posted
-                    if each.sender == attempt.sender
-                    and attempt.began <= each.began <= attempt.ended
-                ],
-            )
+        if attempt.sender and attempt.outcomes and not _met(world, attempt):
+            began, ended = attempt.began, attempt.ended
+            mine = [each for each in world.posts.posted if each.sender == attempt.sender]
+            yield attempt, [each for each in mine if began <= each.began <= ended]
+
+
+def _met(world: World, attempt: Attempt) -> bool:
+    """Tell whether another attempt with the same message has a moment in common with one."""
+    return any(
+        each is not attempt
+        and each.sender == attempt.sender
+        and each.began <= attempt.ended
+        and attempt.began <= each.ended
+        for each in world.ledger.attempts
+    )
 
 
 def calm(plan: Plan) -> bool:
@@ -140,3 +145,17 @@ def _patient(world: World) -> None:
             waited = attempt.ended - each.began
             if waited > world.plan.settings.final + 1.0:
                 world.ledger.wrong("L7", f"{attempt.key} waited {waited} s for a response")
+
+
+@oracles.oracle
+def _repeated(world: World) -> None:
+    """Check that a request that comes again is the same delivery (HTI-07)."""
+    before: dict[str, Attempt] = {}
+    for attempt in world.ledger.attempts:
+        last = before.get(attempt.sender)
+        if attempt.sender and last is not None:
+            if last.outcomes is None or attempt.began < last.ended:
+                world.ledger.wrong("L4", f"{attempt.key} and {last.key} run at once")
+            elif all(each.positive for each in last.promised or ()) and last.promised:
+                world.ledger.wrong("L4", f"{attempt.key} after the success of {last.key}")
+        before[attempt.sender] = attempt

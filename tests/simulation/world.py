@@ -20,6 +20,7 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.ssl import CertificateOptions
 
 from slimtwist.edge.auth import portal
+from slimtwist.edge.http.factory import HttpEdgeFactory
 from slimtwist.edge.options import EdgeOptions
 from slimtwist.edge.smtp import SmtpEdgeFactory
 from slimtwist.limits import Limits, Timeouts
@@ -32,13 +33,14 @@ from tests.simulation import faults
 from tests.simulation.caller import Caller
 from tests.simulation.ledger import Ledger
 from tests.simulation.models.client import CREDENTIALS, Submitter
+from tests.simulation.models.http_client import Poster
 from tests.simulation.models.http_server import HttpService
 from tests.simulation.models.zones import Zones
 from tests.simulation.plan import Client, Fault, Plan, derived
 from tests.simulation.seams import WatchedQueue, WatchedRelay
 
 EDGE: Final = "127.0.0.1"
-PORTS: Final = {"smtp": 25, "lmtp": 24}
+PORTS: Final = {"smtp": 25, "lmtp": 24, "http": 8025}
 START: Final = 1_700_000_000.0
 #: Seconds after which a run that is not over hangs.
 HORIZON: Final = 40_000.0
@@ -148,14 +150,16 @@ class World:
             portal=_portal() if any(each.login for each in self.plan.clients) else None,
         )
         endpoint = TCP4ServerEndpoint(self.reactor, PORTS[entry], interface=EDGE)
-        return Listener(endpoint, SmtpEdgeFactory(runtime, self.queue, options), entry)
+        edge = HttpEdgeFactory if entry == "http" else SmtpEdgeFactory
+        return Listener(endpoint, edge(runtime, self.queue, options), entry)
 
     def _client(self, client: Client) -> Submitter | Caller:
         mine = [each for each in self.plan.messages if each.client == client.number]
         if client.entry == "call":
             return Caller(self, client, mine)
         address = (EDGE, PORTS[client.entry])
-        return Submitter(self.reactor, address, self.ledger, client, mine)
+        kind = Poster if client.entry == "http" else Submitter
+        return kind(self.reactor, address, self.ledger, client, mine)
 
     def _note_stopped(self, _: object) -> None:
         self.stopped = True

@@ -40,6 +40,7 @@ class Job:
     """A message and those to whom it was not delivered yet.
 
     @ivar turns: how many transactions there were for it.
+    @ivar asked: those of whom the last one was, where a request can come again as it was.
     """
 
     def __init__(self, message: planned.Message) -> None:
@@ -47,6 +48,7 @@ class Job:
         self.left = list(range(len(message.recipients)))
         self.tries = message.tries
         self.turns = 0
+        self.asked: list[int] = []
 
 
 class Submitter:
@@ -77,6 +79,10 @@ class Submitter:
         host, port = self._address
         self.reactor.connectTCP(host, port, _Factory(self), 30.0)
 
+    def conversation(self) -> Protocol:
+        """Return what goes on over one connection."""
+        return _Conversation(self)
+
     def ended(self) -> None:
         """Take note that a connection has ended, or was never made."""
         for job in self.jobs:
@@ -89,7 +95,7 @@ class Submitter:
             self.done = True
 
 
-class _Factory(ClientFactory["_Conversation"]):
+class _Factory(ClientFactory[Protocol]):
     noisy = False
 
     def __init__(self, owner: Submitter) -> None:
@@ -99,9 +105,9 @@ class _Factory(ClientFactory["_Conversation"]):
         """Try again, or give up."""
         self._owner.ended()
 
-    def buildProtocol(self, addr: IAddress | None) -> _Conversation:
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
         """Return a conversation."""
-        return _Conversation(self._owner)
+        return self._owner.conversation()
 
 
 class _Conversation(Protocol):

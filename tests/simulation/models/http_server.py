@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64decode
-from binascii import Error
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,29 +22,12 @@ from twisted.python.failure import Failure
 
 from tests.simulation.ledger import Ledger, Said, Stored, message_name
 from tests.simulation.models.http_odd import AFTER, ELSEWHERE, WAYS, Odd, Response, odd
+from tests.simulation.models.http_request import HOST, Header
 from tests.simulation.models.odd import Step
 from tests.simulation.plan import Settings
 
-HOST: Final = "service.example"
-PATH: Final = b"/take/it?all=yes"
-TOKEN: Final = "a-token-of-the-relay"
-_FIELD: Final = re.compile(
-    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ ]?([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?\Z"
-)
-_NUMBER: Final = re.compile(rb"0|[1-9][0-9]{0,12}\Z")
-_KEY: Final = re.compile(rb'"[!#-~]{8,200}"\Z')
 _TRACE: Final = re.compile(rb"\bid ([^\s;]+)")
 _LONGEST: Final = 32768
-#: What stands in a request once.
-_ONCE: Final = (
-    *(b"host", b"content-type", b"content-length", b"idempotency-key", b"x-ehlo"),
-    *(b"x-envelope-sender", b"accept", b"authorization"),
-)
-#: What never stands in one: it would be answered in a way that nobody reads, or tell of others.
-_NEVER: Final = (b"accept-encoding", b"cookie", b"transfer-encoding", b"upgrade", b"referer")
-#: Octets above which a client may wait for C{100 Continue}.
-_LARGE: Final = 1 << 20
-
 Chooser = Callable[[str, str], str | None]
 
 
@@ -152,7 +133,7 @@ class _Conversation(Protocol):
         self._idle: Any = None
         self._over = False
         self._take: Callable[[], bool] = self._header
-        self._fields: dict[bytes, list[bytes]] = {}
+        self._head: Header | None = None
         self._posted = Posted("", (), 0.0)
         self._left = 0
         self._body: list[bytes] = []
@@ -239,76 +220,21 @@ class _Conversation(Protocol):
                 self._end("rst")
             return False
         self._in = rest
-        line, *lines = head.split(b"\r\n")
-        if line != b"POST " + PATH + b" HTTP/1.1":
-            self._wrong(f"no request for us: {line[:80]!r}")
-        self._fields = {}
-        for each in lines:
-            found = _FIELD.match(each)
-            if found is None:
-                self._wrong(f"no field: {each[:80]!r}")
-            else:
-                self._fields.setdefault(found[1].lower(), []).append(found[2] or b"")
-        self._check()
-        self._begin()
+        self._head = Header(head, self._wrong, login=self._service.settings.login)
+        self._begin(self._head)
         return True
 
-    def _check(self) -> None:
-        fields = self._fields
-        for name in _ONCE:
-            optional = name == b"authorization" and not self._service.settings.login
-            if len(fields.get(name, [])) != (0 if optional else 1):
-                self._wrong(f"{name!r} occurs {len(fields.get(name, []))} times")
-        for name in _NEVER:
-            if name in fields:
-                self._wrong(f"there is {name!r}")
-        wanted = {
-            b"host": HOST.encode(),
-            b"content-type": b"message/rfc822",
-            b"x-ehlo": b"relay.example",
-            b"authorization": b"Bearer " + TOKEN.encode(),
-        }
-        for name, value in wanted.items():
-            if fields.get(name, [value])[0] != value:
-                self._wrong(f"{name!r} is {fields[name]!r}")
-        if not _KEY.match(self._one(b"idempotency-key")):
-            self._wrong(f"no key: {self._one(b'idempotency-key')!r}")
-
-    def _one(self, name: bytes) -> bytes:
-        return self._fields.get(name, [b""])[0]
-
-    def _begin(self) -> None:
-        length = self._one(b"content-length")
-        if not _NUMBER.match(length):
-            self._wrong(f"no length: {length!r}")
-            length = b"0"
-        self._left, self._body = int(length), []
-        recipients = tuple(map(self._address, self._fields.get(b"x-envelope-recipient", [])))
-        sender = self._address(self._one(b"x-envelope-sender"))
-        if not recipients:
-            self._wrong("there is nobody to deliver to")
-        self._posted = Posted(sender, recipients, self._service.clock.seconds())
+    def _begin(self, head: Header) -> None:
+        self._left, self._body = head.length, []
+        self._posted = Posted(head.sender, head.recipients, self._service.clock.seconds())
         self._service.posted.append(self._posted)
         self._take = self._rest
-        self._expect()
+        if head.expects and self._service.settings.keeps > 1:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if len(self._in) < self._left:
             name = self._service.choose("early response", self._message)
             if name is not None:
                 self._say("early response", name)
-
-    def _expect(self) -> None:
-        expects = self._one(b"expect")
-        if expects and (expects != b"100-continue" or self._left <= _LARGE):
-            self._wrong(f"Expect: {expects!r} for {self._left} octets")
-        if expects and self._service.settings.keeps > 1:
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def _address(self, value: bytes) -> str:
-        try:
-            return b64decode(value, validate=True).decode()
-        except (Error, UnicodeDecodeError):
-            self._wrong(f"no address: {value[:60]!r}")
-            return ""
 
     def _rest(self) -> bool:
         piece, self._in = self._in[: self._left], self._in[self._left :]
@@ -319,7 +245,8 @@ class _Conversation(Protocol):
         self._take = self._header
         octets = b"".join(self._body)
         self._posted.whole = True
-        key = self._one(b"idempotency-key")
+        assert self._head is not None
+        key = self._head.key
         self._service.note_key(key, self._posted, octets)
         said = self._posted.said
         if said is None:
@@ -376,7 +303,7 @@ class _Conversation(Protocol):
         if answers == "status":
             return Response(204 if len(self._posted.recipients) > 1 else 200, b"OK " + mark)
         reply = (b"X-Smtp-Reply", b'250; message="2.0.0 taken %b"' % mark)
-        if answers == "reply" or not whole or self._one(b"accept") != b"application/json":
+        if answers == "reply" or not whole:
             return Response(200, b"OK " + mark, (reply,), b"taken\n")
         self._posted.results = tuple(map(self._result, self._posted.recipients))
         results = [

@@ -13,6 +13,7 @@ from slimtwist.interfaces import IRelay
 from slimtwist.relay.http import HttpRelay, Secrets
 from tests.simulation import draws, posting
 from tests.simulation.models import http_odd, http_server
+from tests.simulation.models.http_request import HOST, PATH, TOKEN
 from tests.simulation.plan import Client, Fault, Message, Plan, Settings, source, weighted
 
 if TYPE_CHECKING:
@@ -50,11 +51,11 @@ def relay(world: World) -> IRelay:
     world.posts = http_server.listen(world)
     settings = world.plan.settings
     return HttpRelay(
-        f"http://{http_server.HOST}{http_server.PATH.decode()}",
+        f"http://{HOST}{PATH.decode()}",
         settings.pool,
         timeout=settings.final,
         idle_timeout=settings.idle,
-        secrets=Secrets(bearer=http_server.TOKEN if settings.login else ""),
+        secrets=Secrets(bearer=TOKEN if settings.login else ""),
         spare_configuration=settings.spare,
         auth_insecure=True,
         runtime=world.runtime,
@@ -77,9 +78,12 @@ def _settings(random: Random) -> Settings:
 
 
 def _insistent(random: Random, client: Client) -> Client:
-    """Let some of them call, and again with the same envelope."""
-    if random.random() < 0.2:
-        client = replace(client, entry="call")
+    """Let some of them call, and again with the same envelope; let many of them post."""
+    if random.random() < 0.5:
+        client = replace(client, entry=random.choice(("http", "http", "call")))
+    if client.entry == "http":
+        keyed, as_json = random.random() < 0.5, random.random() < 0.5
+        return replace(client, keyed=keyed, json=as_json, secure=False, injects=False)
     return replace(client, same=client.entry == "call" and random.random() < 0.5)
 
 
