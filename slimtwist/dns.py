@@ -18,7 +18,7 @@ from heapq import nsmallest
 from socket import AF_INET6, inet_ntop
 from typing import Any, Final, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime, IResolver
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -121,6 +121,7 @@ class Names:
         self._stale = stale
         self._known: OrderedDict[tuple[str, int], Answer | _Trouble] = OrderedDict()
         self._asked: dict[tuple[str, int], list[Deferred[Answer | _Trouble]]] = {}
+        self._asking: dict[Deferred[None], None] = {}
 
     async def mail_exchangers(self, domain: str) -> Answer:
         """Return the MX records of a domain. Raises L{NameTrouble}."""
@@ -133,6 +134,11 @@ class Names:
     async def ipv6(self, host: str) -> Answer:
         """Return the AAAA records of a host. Raises L{NameTrouble}."""
         return await self._answer(host, dns.AAAA)
+
+    def abandon(self) -> None:
+        """Give up all questions that are on their way: who still waits is told of trouble."""
+        for asking in [*self._asking]:
+            asking.cancel()
 
     def __len__(self) -> int:
         """Return how many answers are remembered."""
@@ -159,7 +165,10 @@ class Names:
             self._asked[key].append(waiting)
         else:
             self._asked[key] = [waiting]
-            Deferred.fromCoroutine(self._ask(key)).addErrback(self._broken, key)
+            asking = Deferred.fromCoroutine(self._ask(key))
+            self._asking[asking] = None
+            asking.addErrback(self._broken, key)
+            asking.addBoth(lambda _: self._asking.pop(asking))
         return waiting
 
     async def _ask(self, key: tuple[str, int]) -> None:
@@ -170,7 +179,8 @@ class Names:
         self._learn(key, known)
 
     def _broken(self, failure: Failure, key: tuple[str, int]) -> None:
-        self._log.failure("asking for {name} failed", failure, name=key[0])
+        if not failure.check(CancelledError):
+            self._log.failure("asking for {name} failed", failure, name=key[0])
         self._learn(key, self._in_trouble(key, NameTrouble(type(failure.value).__name__)))
 
     def _learn(self, key: tuple[str, int], known: Answer | _Trouble) -> None:
@@ -235,9 +245,9 @@ class Names:
         return answers, authority, False
 
     def _bounded(self, name: str, kind: int) -> Deferred[Any]:
-        """Ask the resolver, whose questions cannot be cancelled: what comes late is ignored."""
-        result: Deferred[Any] = Deferred()
+        """Ask the resolver; one whose questions cannot be cancelled is not listened to later."""
         asked = cast("Any", getattr(self._resolver, _METHODS[kind])(name))
+        result: Deferred[Any] = Deferred(lambda _: asked.cancel())
         asked.addBoth(result.callback)
         return result.addTimeout(_PATIENCE, self._clock)
 

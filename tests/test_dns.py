@@ -248,6 +248,32 @@ class CacheTests(NamesTestCase):
         late.answer.callback(([], [], []))
         self.assertFalse(self.reactor.leftovers())
 
+    def test_abandon(self) -> None:
+        """Questions that are given up leave nothing, and are cancelled where they can be."""
+        late = Late()
+        ended: list[Deferred[Any]] = []
+        late.answer = Deferred(ended.append)
+        names = Names(self.reactor, late)
+        asked = Deferred.fromCoroutine(names.mail_exchangers("example.org"))
+        waited = Deferred.fromCoroutine(names.mail_exchangers("example.org"))
+        waited.addErrback(lambda _: None)
+        waited.cancel()
+        names.abandon()
+        self.failureResultOf(asked, NameTrouble)
+        self.assertEqual(ended, [late.answer])
+        self.assertFalse(self.reactor.leftovers())
+        names.abandon()
+
+    def test_abandon_amid_records(self) -> None:
+        """So does one whose many records are being sorted."""
+        record = dns.RRHeader("example.org", dns.MX, payload=dns.Record_MX(10, "mx.example.org"))
+        names = Names(self.reactor, Fixed([record] * 2000))
+        asked = Deferred.fromCoroutine(names.mail_exchangers("example.org"))
+        self.assertNoResult(asked)
+        names.abandon()
+        self.failureResultOf(asked, NameTrouble)
+        self.assertFalse(self.reactor.leftovers())
+
     def test_size(self) -> None:
         """Of 10,000 domains the latest are remembered, as many as there may be (L6)."""
         names = Names(self.reactor, self.zone, size=100)

@@ -85,8 +85,9 @@ class MxSmtpRelay:
         runtime = runtime or default_runtime()
         usual = runtime.timeouts
         timeouts = timeouts or replace(usual, idle=min(usual.idle, IDLE))
+        self._names = None
         if names is None:
-            names = Names(runtime.reactor, _resolver(runtime), stale=stale)
+            names = self._names = Names(runtime.reactor, _resolver(runtime), stale=stale)
         networks = Networks(allow_networks, deny_networks)
         known_as = {runtime.hostname, *own} if port == _SMTP else ()
         self.clock = runtime.reactor
@@ -158,7 +159,12 @@ class MxSmtpRelay:
 
     def _wind_up(self) -> None:
         if self._stopping and not self._running:
-            self.relays.stop().addCallback(lambda _: self._stopped.release())
+            self.relays.stop().addCallback(self._wound_up)
+
+    def _wound_up(self, _: object) -> None:
+        if self._names is not None:  # others may be using those that were given
+            self._names.abandon()
+        self._stopped.release()
 
 
 def _resolver(runtime: Runtime) -> IResolver:

@@ -202,6 +202,16 @@ class MxSmtpRelayTests(MxTestCase):
         self.assertIn("C: EHLO other.example", self.hosts["m1"].transcript)
         self.assertEqual(self.reactor.network.attempts[0].source[0], "198.51.100.9")
 
+    def test_stop_while_asking(self) -> None:
+        """A question that nobody waits for any more does not outlive the relay."""
+        self.names.trouble["d.example"] = "SILENCE"
+        attempt = self.begin("u@d.example")
+        self.reactor.flush()
+        attempt.addErrback(lambda _: None)
+        attempt.cancel()
+        self.reactor.wait(self.relay.stop())
+        self.assertFalse(self.reactor.leftovers().timers)
+
     def test_stop(self) -> None:
         """Stopped, it refuses new attempts, and waits for those that run."""
         self.hosts["m1"].answers.rules = {"GREETING": Silence()}
