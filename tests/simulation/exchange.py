@@ -323,7 +323,9 @@ def _bounds(world: World) -> None:
         asked = {each.name for each in world.zones.answers if each.kind == "A"}
         if world.plan.settings.follows and len(asked) > EXCHANGERS:
             world.ledger.wrong("MX bounds", f"{len(asked)} exchangers in {attempt.key}")
-        if calm(world.plan) and world.plan.settings.tls == "none":
+        # One that hangs is given up when the other family answers, and may be tried anew.
+        hanging = any(each.value == "HANGING" for each in world.plan.faults)
+        if calm(world.plan) and world.plan.settings.tls == "none" and not hanging:
             _once(world, connects)
 
 
