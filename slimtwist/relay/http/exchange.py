@@ -94,6 +94,7 @@ class Exchange:
         finally:
             if timer.active():
                 timer.cancel()
+            self._body.stopProducing()  # the content is nobody's any more
         return self._service.meaning.outcomes(response, count, self._reactor.seconds())
 
     def _too_late(self, posting: Deferred[Response]) -> None:

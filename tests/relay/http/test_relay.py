@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import socket
+from dataclasses import replace
 from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from slimtwist.content import Content
 from slimtwist.edge.http import HttpEdgeFactory
 from slimtwist.envelope import Envelope
 from slimtwist.interfaces import IRelay
+from slimtwist.outcome import Report
 from slimtwist.queue.direct import DirectQueue
 from slimtwist.relay.http import HttpRelay, Names, Secrets
 from slimtwist.runtime import Runtime
@@ -179,6 +184,27 @@ class RequestTests(HttpRelayCase):
             self.assertEqual(told, "250 2.0.0 HTTP 204 Ok")
             self.assertAlmostEqual(self.reactor.seconds() - begun, seconds, delta=0.1)
             self.assertEqual(self.peer.bodies[-1], LARGE)
+
+    def test_continued_and_answered(self) -> None:
+        """Asked to go on and answered at once, it reads nothing of a message that has its outcome:
+        a queue closes the file then.
+        """
+        steps = Send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+        self.serve([Take(body=False), steps])
+        relay = self.relay()
+        content = Content.read(io.BytesIO(LARGE), threshold=0)
+        message = replace(Envelope.parse("a@x.example", ["b@y.example"], b""), content=content)
+        attempt = relay.attempt(message, 0).addCallback(_closing, content)
+        [outcome] = self.reactor.wait(attempt)
+        self.assertEqual(outcome.reply.code, 451)
+        self.leave(relay)
+        gc.collect()
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+
+def _closing(report: Report, content: Content) -> Report:
+    content.close()
+    return report
 
 
 class DefaultTests(SynchronousTestCase):
