@@ -7,8 +7,10 @@ told to draw alike each time.  A line of a corpus is one input, with escapes as 
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from time import thread_time
@@ -87,6 +89,16 @@ def ways(octets: bytes) -> Iterator[list[bytes]]:
 _WHOLE = {"count", "decode", "encode", "lower", "replace", "split", "splitlines", "upper"}
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let nobody collect meanwhile what others have left."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 class Work:
     """Counts what is done: lines run, and octets that methods of octets and texts go through.
 
@@ -103,7 +115,8 @@ class Work:
         sys.setprofile(self._profile)
         sys.settrace(self._trace)
         try:
-            function()
+            with _undisturbed():
+                function()
         finally:
             sys.settrace(traced)
             sys.setprofile(before)
@@ -133,7 +146,8 @@ def quick(function: Callable[[], object], seconds: float) -> bool:
     """
     for _ in range(3):
         began = thread_time()
-        function()
+        with _undisturbed():
+            function()
         if thread_time() - began < seconds:
             return True
     return False

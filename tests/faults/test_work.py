@@ -43,7 +43,7 @@ from tests.faults.test_fuzz_sessions import Babble
 from tests.smtp.talks import listen, many, static
 
 #: Seconds of the processor for a whole session, most of which its making takes.
-QUICK = 0.1
+QUICK = 0.25
 _USERS = portal([InMemoryUsernamePasswordDatabaseDontUse(joe=b"secret")])
 
 
