@@ -11,7 +11,17 @@ from importlib import import_module
 from typing import Final
 
 #: The modules.
-AREAS: Final = ("edge", "exchange", "lmtp", "pipe", "pool", "queue", "session", "transaction")
+AREAS: Final = (
+    "edge",
+    "exchange",
+    "http",
+    "lmtp",
+    "pipe",
+    "pool",
+    "queue",
+    "session",
+    "transaction",
+)
 
 
 def register() -> None:
