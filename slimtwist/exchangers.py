@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from itertools import groupby, zip_longest
 from random import Random
@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 from slimtwist.dns import AliasLoop, Answer, Names, NameTrouble
 from slimtwist.domains import a_label, is_host, is_name
-from slimtwist.errors import PermanentRelayError, TransientRelayError
+from slimtwist.errors import PermanentRelayError, RelayError, TransientRelayError
 from slimtwist.networks import Networks
 from slimtwist.outcome import Outcome
 from slimtwist.reply import Reply
@@ -103,6 +103,14 @@ class Exchangers:
         @raise MailLoop: it is this host.
         @raise PermanentRelayError: it has none.
         """
+        try:
+            return await self._addresses(host)
+        except MailLoop:
+            raise
+        except RelayError as error:  # about this host: another one may be asked
+            raise type(error)(replace(error.outcome, command="connect", host=host)) from error
+
+    async def _addresses(self, host: str) -> tuple[str, ...]:
         literal = _ip(host)
         ipv4, ipv6, trouble = ([], [literal], None) if literal else await self._both(host)
         pairs = zip_longest(self._shuffled(ipv6), self._shuffled(ipv4))

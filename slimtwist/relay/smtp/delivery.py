@@ -215,9 +215,12 @@ class _Group:
         for position, outcome in zip(self._left[:], report.outcomes, strict=True):
             if try_next_host(outcome):
                 self._note(position, outcome)
+                continue
+            self._left.remove(position)
+            if outcome.verdict is Verdict.FAILED and outcome.command is None:
+                self._note(position, outcome)  # a loop, which no host said: who was busy may not be
             else:
                 self._outcomes[position] = outcome
-                self._left.remove(position)
 
     def _missed(self, outcome: Outcome) -> None:
         """Take note that a host could not be asked."""

@@ -11,6 +11,8 @@ from slimtwist.testing import Close, Silence
 from tests.relay.smtp.world import MxTestCase
 
 TAKEN = "250 2.0.0 taken"
+SLOW = "451 4.4.2 timed out: no answer in time"
+OURS = "192.0.2.99"
 ONE, TWO, THREE = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 
 
@@ -48,6 +50,24 @@ class NextTests(TwoExchangersTestCase):
         self.assertEqual(self.replies("u@d.example"), [TAKEN])
         self.assertEqual((self.called(), self.reactor.seconds()), ([ONE, TWO], 30.0))
         self.end()
+
+    def test_gone_meanwhile(self) -> None:
+        """L2: a host that has lost its address while another was asked is no reason to fail.
+
+        Both were looked up at once, since either could be this host; the first was only slow.
+        """
+        for net, records, expected in ("198.51.100", [], TAKEN), ("203.0.113", [f"A {OURS}"], SLOW):
+            self.make(own=[OURS])
+            self.zone(d=["MX 10 m1.example", "MX 10 m2.example", "MX 20 m3.example"])
+            self.host("m3", f"{net}.3")
+            for name in ("m1", "m2"):
+                self.host(name, f"{net}.{name[1]}", GREETING=Silence())
+                self.zone(**{name: [f"1 A {net}.{name[1]}"]})
+            attempt = self.begin("u@d.example")
+            self.reactor.advance(1)
+            other = "m2" if self.called() == [f"{net}.1"] else "m1"
+            self.zone(**{other: records})
+            self.assertEqual([str(each.reply) for each in self.reactor.wait(attempt)], [expected])
 
     def test_refused_session(self) -> None:
         """A refused greeting or EHLO, 4yz or 5yz: the next (PEER-07, PEER-08)."""
