@@ -357,15 +357,13 @@ class CheckTests(MailTestCase):
         self.serve()
         visitor = self.met()
         for mail, rcpt, wanted in (
-            (b'<"a\x01b"@x.example>', b"<b@x.example>", "501 5.1.7"),
-            (b'<"\xc3\xa4"@x.example>', b"<b@x.example>", "553 5.6.7"),
-            (b"<a@x.example>", b'<"a\tb"@x.example>', "501 5.1.3"),
-            (b"<>", b'<"\xc3\xa4"@x.example>', "553 5.6.7"),
+            (b'<"a\x01b"@x.example>', b"<b@x.example>", ["501 5.1.7", "503"]),
+            (b'<"\xc3\xa4"@x.example>', b"<b@x.example>", ["553 5.6.7", "503"]),
+            (b"<a@x.example>", b'<"a\tb"@x.example>', ["250", "501 5.1.3"]),
+            (b"<>", b'<"\xc3\xa4"@x.example>', ["250", "553 5.6.7"]),
         ):
-            said = self.codes(visitor, b"RSET\r\nMAIL FROM:" + mail + b"\r\n")
-            if said[1] == "250":
-                said = self.codes(visitor, b"RCPT TO:" + rcpt + b"\r\n")
-            self.assertEqual(said[-1], wanted)
+            said = b"RSET\r\nMAIL FROM:" + mail + b"\r\nRCPT TO:" + rcpt + b"\r\n"
+            self.assertEqual(self.codes(visitor, said), ["250", *wanted])
 
     def test_null_sender(self) -> None:
         """A notification is a message like any other."""

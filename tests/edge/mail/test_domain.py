@@ -255,6 +255,13 @@ class AliasTests(DomainTestCase):
             self.assertEqual(code(self.send(visitor, name)[-1]), "250 2.0.0")
         self.assertEqual((len(self.mailboxes.kept), len(self.hop.messages)), (4, 0))
 
+    def test_circle(self) -> None:
+        """Those that stand for each other stand for nobody."""
+        self.domains()
+        self.alias(b"one", "two@Example.com", "far")
+        self.alias(b"two", "one@Example.com", "far")
+        self.assertEqual(code(self.send(self.met(), b"one@example.com")[1]), "550")
+
     def test_elsewhere(self) -> None:
         """One that stands for somebody elsewhere sends his mail there, whoever it is from."""
         self.domains()
