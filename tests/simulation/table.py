@@ -190,12 +190,12 @@ What an HTTP response comes to
 ``early response`` is one that is there before the whole request has left, ``result`` that of one
 recipient in a JSON body, which goes before both. Where the response has an SMTP reply it is
 ``transient`` (4yz) or ``permanent`` (5yz) whatever the status is, a ``success`` if it is 2yz under
-a status of 2xx, and a ``contradiction`` if it is 2yz under another. Without one the status decides:
-``later`` is 408, 421, 425, 429, or any 4xx that says when to come again, ``configuration`` one of
-401, 403, 404, 405, 407 and 410 where ``spare_configuration`` is set, ``refusal`` any other 4xx,
-``redirect`` 3xx, ``trouble`` 5xx. A ``violation`` is what is no response of HTTP/1.1: no status
-line, a status below 200 that is no interim response, or from 600 on, a body whose end is told in
-two ways, a header without end.
+a status of 2xx, and a ``contradiction`` if it is 2yz under another, which a body with nothing but
+successes is as well. Without one the status decides: ``later`` is 408, 421, 425, 429, or any 4xx
+that says when to come again, ``configuration`` one of 401, 403, 404, 405, 407 and 410 where
+``spare_configuration`` is set, ``refusal`` any other 4xx, ``redirect`` 3xx, ``trouble`` 5xx. A
+``violation`` is what is no response of HTTP/1.1: no status line, a status below 200 that is no
+interim response, or from 600 on, a body whose end is told in two ways, a header without end.
 
 """
 

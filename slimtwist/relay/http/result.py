@@ -150,10 +150,10 @@ class Meaning:
             found = tuple(self._result(result) for result in results)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return ()
-        contradiction = not response.good and all(
-            each.verdict is Verdict.DELIVERED for each in found
-        )
-        return () if contradiction else found
+        if not response.good and all(each.verdict is Verdict.DELIVERED for each in found):
+            detail = f"HTTP {response.status} with {found[0].reply}"
+            return (self._fault(detail, ambiguous=not response.early),) * count
+        return found
 
     def _result(self, result: Mapping[str, Any]) -> Outcome:
         code, message = result["code"], str(result.get("message", ""))

@@ -210,8 +210,19 @@ class JsonTests(SynchronousTestCase):
         ok = {"code": 250, "message": "2.0.0 ok"}
         self.assertEqual(from_json(200, ok, ok), [250, 250])
         self.assertEqual(from_json(503, ok, ok), [451, 451])
-        self.assertEqual(from_json(404, ok), [550])
+        self.assertEqual(from_json(404, ok), [451])
         self.assertEqual(from_json(303, ok, {"code": 550}), [451, 451])
+
+    def test_contradiction(self) -> None:
+        """Nor does such a status decide: the message may have been taken (HTR-03, L4)."""
+        body = json.dumps({"results": [{"code": 250, "message": "2.0.0 ok"}]}).encode()
+        for status in (404, 413, 500, 503):
+            for early in (False, True):
+                fields = {"content-type": ["application/json"], "x-smtp-reply": ["550"]}
+                response = Response(status, "", fields, body, early=early)
+                [outcome] = MEANING.outcomes(response, 1, 0.0)
+                self.assertEqual((outcome.reply.code, outcome.ambiguous), (451, not early))
+                self.assertIn(f"HTTP {status} with 250 2.0.0 ok", outcome.reply.text)
 
     def test_malformed(self) -> None:
         """What has another form is ignored."""

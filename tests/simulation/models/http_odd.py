@@ -90,6 +90,8 @@ _PAIRS: Final = (
     *("200 550", "200 451", "204 250", "202 552", "500 550", "503 451", "404 451", "303 550"),
     *("500 250", "404 250", "303 250", "503 250", "401 550", "403 554", "429 550", "500 421"),
 )
+#: Status, and the code of the result of each recipient, in JSON.
+_TOGETHER: Final = ("200 550", "200 451", "201 250", "500 250", "404 250", "503 451", "500 554")
 #: SMTP replies that are none; the status is 200, or 500 with an exclamation mark.
 _BAD: Final[dict[str, tuple[bytes, ...]]] = {
     "999": (b"999; message=x",),
@@ -207,6 +209,7 @@ NAMES: Final = (
     *map(str, STATUSES),
     *(f"later {each}" for each in _LATERS),
     *(f"smtp {each}" for each in _PAIRS),
+    *(f"results {each}" for each in _TOGETHER),
     *(f"bad {each}" for each in _BAD),
     *(f"worse {each}" for each in _BAD),
     *(f"json {each}" for each in _JSON),
@@ -223,11 +226,12 @@ PLAIN: Final = frozenset({*NAMES} - AFTER)
 INTERRUPTIONS: Final = tuple(each for each in NAMES if each not in WAYS)
 
 
-def odd(name: str, mark: bytes, right: Response, kind: str, *, spare: bool) -> Odd:
+def odd(name: str, mark: bytes, right: Response, kind: str, *, recipients: int, spare: bool) -> Odd:
     """Return the response of a name.
 
     @param mark: the token that is to be in it.
     @param kind: of the right response.
+    @param recipients: how many there are.
     @param spare: whether faults of configuration are to be mended, and bounce nothing.
     """
     if name in WAYS:
@@ -239,7 +243,17 @@ def odd(name: str, mark: bytes, right: Response, kind: str, *, spare: bool) -> O
         return Odd("lost", _ENDS[rest])
     if way == "silent":
         return Odd("silence", _SILENT[rest])
+    if way == "results":
+        return _together(*map(int, rest.split()), mark, recipients)
     return _well_formed(way, rest, mark, spare=spare)
+
+
+def _together(status: int, code: int, mark: bytes, recipients: int) -> Odd:
+    """Return a response that says the same of each."""
+    result = b'{"code": %d, "message": "%d.1.1 said %b"}' % (code, code // 100, mark)
+    body = b'{"results": [%b]}' % b", ".join([result] * recipients)
+    made = Response(status, b"Said " + mark, ((b"Content-Type", b"application/json"),), body)
+    return Odd(kind_of_response(status, code=code), (made.octets(),), status)
 
 
 def _well_formed(way: str, rest: str, mark: bytes, *, spare: bool) -> Odd:

@@ -287,7 +287,8 @@ class _Conversation(Protocol):
         made = Odd("success", (right.octets(),), right.status)
         if name is not None:
             spare = service.settings.spare
-            made = odd(name, mark, right, "success", spare=spare)
+            count = len(posted.recipients)
+            made = odd(name, mark, right, "success", recipients=count, spare=spare)
             posted.name = name
             if name == "endless body" or name not in WAYS:
                 posted.results = ()
