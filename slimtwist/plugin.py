@@ -59,13 +59,14 @@ class RelayMaker:
         try:
             signature.bind(runtime, *args, **kwargs)
         except TypeError as error:
-            raise ValueError(f"{error}; {_known(signature)}") from error
+            raise ValueError(f"{error}; {_known(signature, self.further())}") from error
         return parser(runtime, *args, **kwargs)
 
 
-def _known(signature: inspect.Signature) -> str:
+def _known(signature: inspect.Signature, further: Sequence[str]) -> str:
     """Return what a description may hold, for whoever wrote another."""
     _, *parameters = signature.parameters.values()
-    names = ["more" if each.kind is each.VAR_KEYWORD else each.name for each in parameters]
+    names = [each.name for each in parameters if each.kind is not each.VAR_KEYWORD]
+    names += [name for name in further if name not in names]
     known = f"its arguments are {', '.join(names) or 'none'}"
     return f"{known} (a colon within one needs brackets around it or a backslash before)"

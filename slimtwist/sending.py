@@ -153,6 +153,9 @@ def _addresses(message: Message[Any, Any], name: str) -> Iterator[str]:
 def _content(message: Message[Any, Any] | Content | bytes) -> Content:
     if isinstance(message, Content):
         return message
+    if not isinstance(message, Message | bytes):
+        kind = type(message).__name__
+        raise ValueError(f"the message is a {kind}; write an EmailMessage, bytes or a Content")  # noqa: TRY004
     return Content.of(_written(message) if isinstance(message, Message) else message)
 
 

@@ -156,6 +156,12 @@ class Options(usage.Options, AuthOptionMixin):
         print(f"slimtwist {slimtwist.__version__}")  # noqa: T201 - for the person at the terminal
         sys.exit(0)
 
+    def parseArgs(self, *words: str) -> None:
+        """Take no words beside the options; one is mostly the rest of what lacks its quotes."""
+        if words:
+            said = "is no option; a description with spaces needs quotes around it"
+            raise usage.UsageError(f"{words[0]!r} {said}")
+
     def postOptions(self) -> None:
         """Build the service. Raises UsageError when it cannot be."""
         use_all_descriptors()

@@ -24,6 +24,15 @@ def parse(runtime: Runtime, path: str, *, depth: str = "1") -> IRelay:
     return BlackholeRelay()
 
 
+#: What the next one takes by any name.
+FURTHER = ("path", "depth", "width")
+
+
+def parse_any(runtime: Runtime, path: str, **_arguments: str) -> IRelay:
+    """Build a relay as well."""
+    return parse(runtime, path)
+
+
 class RelayMakerTests(SynchronousTestCase):
     """What stands in a file of C{twisted/plugins}."""
 
@@ -65,6 +74,12 @@ class RelayMakerTests(SynchronousTestCase):
             self.assertIn(named, text)
             self.assertIn("; its arguments are path, depth (", text)
         self.assertEqual(BUILT, [])
+
+    def test_further(self) -> None:
+        """Arguments that only a list tells of are among those there are."""
+        maker = RelayMaker("any", f"{__name__}.parse_any", f"{__name__}.FURTHER")
+        error = self.assertRaises(ValueError, maker.parse, self.runtime, "/x", "y")
+        self.assertIn("; its arguments are path, depth, width (", str(error))
 
     def test_installed(self) -> None:
         """Ours are installed, and each is there when it is wanted."""

@@ -251,6 +251,12 @@ class OctetTests(SynchronousTestCase):
             self.assertEqual((envelope.body, envelope.smtputf8), ("8BITMIME", True))
         self.assertIn("stands alone", wrong("a@b", ["c@d"], b"Subject: x\n\nx\n"))
 
+    def test_text(self) -> None:
+        """A text is no message: nobody has said which octets it stands for."""
+        text = "Subject: x\r\n\r\nx\r\n"
+        said = wrong("a@b", ["c@d"], text)  # type: ignore[arg-type]
+        self.assertIn("the message is a str; write an EmailMessage", said)
+
 
 class WhoTests(SynchronousTestCase):
     """Sender and recipients."""

@@ -124,7 +124,7 @@ class OptionTests(SynchronousTestCase):
         """What cannot be is an error of usage that names the option."""
         self.assertIn("--relay: no relay 'x'", self.wrong("--relay", "x:"))
         self.assertIn("--limit: ", self.wrong("--relay", "blackhole:", "--limit", "x"))
-        self.assertIn("Wrong number of arguments", self.wrong("--relay", "blackhole:", "x"))
+        self.assertIn("'x' is no option; ", self.wrong("--relay", "pipe:command=a", "x", "y"))
 
     def test_auth(self) -> None:
         """Passwords come from files that are there, never from the command line."""

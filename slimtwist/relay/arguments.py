@@ -8,6 +8,7 @@ the files that they name, never in the text.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import Any, Final
 
 from slimtwist.description import number, switch
@@ -46,7 +47,10 @@ def plain_host(text: str) -> str:
 
 
 def _sources(text: str) -> list[str]:
-    return [plain_host(each) for each in text.split(",")]
+    found = [plain_host(each) for each in text.split(",")]
+    for each in found:
+        ip_address(each)
+    return found
 
 
 #: What each other argument is made of its text by.
@@ -93,7 +97,8 @@ def _made(name: str, make: Callable[[str], Any], text: str) -> Any:  # noqa: ANN
     try:
         return make(text)
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+        said = str(error)
+        raise ValueError(said if said.startswith(f"{name}=") else f"{name}: {said}") from error
 
 
 def _policy(given: Mapping[str, str], *, tls_first: bool) -> TlsPolicy:

@@ -13,6 +13,7 @@ from typing import Final
 from slimtwist.description import number, seconds
 from slimtwist.domains import a_label, is_host
 from slimtwist.interfaces import IRelay
+from slimtwist.networks import Networks
 from slimtwist.relay.arguments import ARGUMENTS, connection, plain_host
 from slimtwist.relay.blackhole import BlackholeRelay
 from slimtwist.relay.smtp.mx import IDLE, MxSmtpRelay
@@ -35,6 +36,8 @@ def parse_smtp(
     @param arguments: of L{slimtwist.relay.arguments}.
     @raise ValueError: an argument is wrong; the text names it.
     """
+    if unix == "":
+        raise ValueError("unix: the path of the socket is missing")
     if not (host or unix):
         raise ValueError("the host is missing: write smtp:HOST, or smtp:unix=PATH")
     tcp_port = number("port", port, least=1)
@@ -60,6 +63,8 @@ def parse_lmtp(
     @param arguments: of L{slimtwist.relay.arguments}.
     @raise ValueError: an argument is wrong; the text names it.
     """
+    if unix == "":
+        raise ValueError("unix: the path of the socket is missing")
     tcp_port = number("port", port, least=1)
     return StaticLmtpRelay(_host(host), tcp_port, unix=unix, **connection(runtime, arguments))
 
@@ -99,8 +104,8 @@ def parse_mx(
     return MxSmtpRelay(
         port=number("port", port, least=1),
         stale=0 if stale is None else seconds("stale", stale),
-        allow_networks=_list(allow_networks),
-        deny_networks=_list(deny_networks),
+        allow_networks=_networks("allow_networks", allow_networks),
+        deny_networks=_networks("deny_networks", deny_networks),
         own=_list(own),
         destinations=number("destinations", destinations, least=1, most=1_000_000),
         **connection(runtime, arguments),
@@ -110,6 +115,16 @@ def parse_mx(
 def _list(text: str) -> list[str]:
     """Return what stands between commas, without the brackets that protect colons."""
     return text.replace("[", "").replace("]", "").split(",") if text else []
+
+
+def _networks(name: str, text: str) -> list[str]:
+    """Return the networks of an argument. Raises ValueError, which names it, if one is none."""
+    found = _list(text)
+    try:
+        Networks(found)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    return found
 
 
 def parse_blackhole(runtime: Runtime) -> IRelay:  # noqa: ARG001 - every parser gets it

@@ -23,6 +23,8 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
 
     @raise ValueError: there is no such file, or it cannot be read; the text names it.
     """
+    if not os.fspath(path):
+        raise ValueError("the path of the file is missing")
     try:
         return Path(path).read_bytes()
     except OSError as error:

@@ -85,7 +85,10 @@ class TlsPolicy:
     def __post_init__(self) -> None:
         """Check what can be known before there is a host."""
         if self.reference is not None:
-            Reference.parse(self.reference)
+            try:
+                Reference.parse(self.reference)
+            except ValueError as error:
+                raise ValueError(f"reference: {error}") from error
         if self.mode is TlsMode.NONE and (self.first or self.certificate or self.context):
             raise ValueError("without TLS there is no TLS first, no certificate and no context")
         if self.trust is not None and self.mode is not TlsMode.VERIFY:

@@ -44,3 +44,5 @@ class SecretTests(SynchronousTestCase):
             self.assertEqual(str(error), f"{missing}: No such file or directory")
             error = self.assertRaises(ValueError, read, str(self.path.parent))
             self.assertEqual(str(error), f"{self.path.parent}: Is a directory")
+            error = self.assertRaises(ValueError, read, "")
+            self.assertEqual(str(error), "the path of the file is missing")

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 from slimtwist.description import number, seconds, switch
 from slimtwist.interfaces import IRelay
 from slimtwist.relay.http.relay import HttpRelay, has_secret
 from slimtwist.relay.http.request import Names, Secrets
-from slimtwist.relay.http.result import SPARED, STATUSES
+from slimtwist.relay.http.result import SPARED, STATUSES, Meaning
 from slimtwist.runtime import Runtime, ehlo_name
 from slimtwist.smtp.pem import Identity, TrustAnchors
 from slimtwist.smtp.secret import read_secret
@@ -111,6 +112,17 @@ def parse_http(runtime: Runtime, url: str = "", **arguments: str) -> IRelay:
     )
 
 
+def parse_https(runtime: Runtime, url: str = "", **arguments: str) -> IRelay:
+    """Build a relay to an HTTP service, over TLS. See L{HttpRelay}.
+
+    @param arguments: of L{ARGUMENTS}.
+    @raise ValueError: an argument is wrong, or the address is one without TLS.
+    """
+    if url and not url.lower().startswith("https:"):
+        raise ValueError("url: it does not begin with https://; http: takes any")
+    return parse_http(runtime, url, **arguments)
+
+
 def _made(known: Mapping[str, Callable[[str], Any]], given: Mapping[str, str]) -> dict[str, Any]:
     return {name: _one(name, known[name], given[name]) for name in known if name in given}
 
@@ -119,10 +131,18 @@ def _one(name: str, make: Callable[[str], Any], text: str) -> Any:  # noqa: ANN4
     try:
         return make(text)
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+        said = str(error)
+        raise ValueError(said if said.startswith(f"{name}=") else f"{name}: {said}") from error
 
 
 def _statuses(arguments: Mapping[str, str]) -> Iterator[tuple[int, str]]:
     for name, text in arguments.items():
         if match := _STATUS.match(name):
-            yield int(match[1]), text
+            status = int(match[1])
+            yield status, _one(name, partial(_meant, status), text)
+
+
+def _meant(status: int, text: str) -> str:
+    """Return the reply that a status means. Raises ValueError if it cannot mean that."""
+    Meaning("", {**STATUSES, status: text})
+    return text
