@@ -79,11 +79,17 @@ class CancellableTests(SynchronousTestCase):
 
     def test_cancelled(self) -> None:
         """Cancelled, it fails at once, and says whether the end is ambiguous."""
-        for outcomes, ambiguous in (((LATER, LATER), False), ((LATER, AMBIGUOUS), True)):
+        for outcomes, ambiguous in (((LATER, LATER), False), ((AMBIGUOUS, AMBIGUOUS), True)):
             attempt, _ = self.begin(*outcomes)
             attempt.done.cancel()
             error = self.failureResultOf(attempt.done, AttemptCancelled).value
             self.assertEqual(error.ambiguous, ambiguous)
+
+    def test_several_things(self) -> None:
+        """What a host said of one recipient is not told of another, who was put off, too (L11)."""
+        attempt, _ = self.begin(LATER, AMBIGUOUS)
+        attempt.done.cancel()
+        self.assertEqual(self.successResultOf(attempt.done).outcomes, (LATER, AMBIGUOUS))
 
     def test_delivered(self) -> None:
         """What was delivered before is told all the same, or it would be sent again (L4)."""

@@ -19,9 +19,10 @@ from slimtwist.domains import DomainTable
 from slimtwist.envelope import Envelope
 from slimtwist.errors import AttemptCancelled, TransientRelayError, fault_outcome
 from slimtwist.interfaces import IRelay
-from slimtwist.outcome import Report, Verdict
+from slimtwist.outcome import Report
 from slimtwist.runtime import Runtime, default_runtime
 from slimtwist.settle import NEVER, settle
+from slimtwist.together import says_one_thing
 
 #: No routes.
 _NONE: Final[Mapping[str, IRelay]] = MappingProxyType({})
@@ -133,6 +134,6 @@ class _Attempt:
 
     def _merged(self, results: Iterable[tuple[bool, Report]], split: list[list[int]]) -> Report:
         report = Report.merge(zip(split, (each for _, each in results), strict=True))
-        if self._cancelled and all(each.verdict is Verdict.DEFERRED for each in report):
+        if self._cancelled and says_one_thing(report):
             raise AttemptCancelled(max(report, key=lambda outcome: outcome.ambiguous))
         return report
