@@ -9,6 +9,7 @@ it, and forgotten with it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from weakref import WeakKeyDictionary
 
 from twisted.internet.defer import Deferred
@@ -88,8 +89,11 @@ class Reception:
         transaction.accepted += 1
         return Place(transaction, recipient, alone=self._setting.offer.one_recipient)
 
-    def forward(self, recipient: Recipient, word: Asking) -> Place:
-        """Return a place for whom an alias stands.  He is not judged: an operator named him.
+    def forward(self, recipient: Recipient, word: Asking) -> Callable[[], RelayMessage]:
+        """Return what makes the message for whom an alias stands.
+
+        He is not judged: an operator named him.  Aliases are followed before it is certain that the
+        message comes, so nobody waits for him yet.
 
         @param word: about whom the server is asking.
         @raise Refused: not in this transaction.
@@ -99,7 +103,7 @@ class Reception:
         self._check_room(transaction)
         transaction.accepted += 1
         word.alone = self._setting.offer.one_recipient
-        return Place(transaction, recipient, alone=word.alone)
+        return partial(RelayMessage, transaction, recipient)
 
     def _transaction(self, user: User, identity: str | None) -> Transaction:
         transaction = self._transactions.get(user.orig)

@@ -7,18 +7,21 @@ from typing import Any
 
 from twisted.cred.checkers import AllowAnonymousAccess, InMemoryUsernamePasswordDatabaseDontUse
 from twisted.cred.error import UnauthorizedLogin
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.testing import StringTransport
 from twisted.mail.alias import AddressAlias
 from twisted.mail.imap4 import PLAINCredentials
 from twisted.mail.interfaces import IAliasableDomain, IDomain, IMessageSMTP
 from twisted.mail.mail import MailService
 from twisted.mail.maildir import AbstractMaildirDomain
-from twisted.mail.smtp import User
+from twisted.mail.smtp import ESMTP, Address, User
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from slimtwist.edge.access import Access
 from slimtwist.edge.mail import RelayDomain, with_true_replies
+from slimtwist.edge.mail.asking import asking
 from slimtwist.edge.options import EdgeOptions
 from slimtwist.interfaces import IQueue
 from slimtwist.limits import Limits
@@ -254,6 +257,19 @@ class AliasTests(DomainTestCase):
         ):
             self.assertEqual(code(self.send(visitor, name)[-1]), "250 2.0.0")
         self.assertEqual((len(self.mailboxes.kept), len(self.hop.messages)), (4, 0))
+
+    def test_in_vain(self) -> None:
+        """Who was asked about, and then is no part of the message after all, is not waited for."""
+        self.domains(spool := Spool("250 2.0.0 kept"))
+        server = ESMTP()
+        server.transport = StringTransport(peerAddress=IPv4Address("TCP", "127.0.0.1", 1))
+        user = User(b"<c@x.example>", (b"client.example", b""), server, Address(b"a@example.org"))
+        with asking(user):
+            self.relay.exists(User(b"<bob@x.example>", None, None, None), {})()  # type: ignore[operator]
+        place: Any = self.relay.exists(user)
+        message = self.successResultOf(place)()
+        self.assertEqual(str(self.successResultOf(message.eomReceived())), "250 2.0.0 kept")
+        self.assertEqual(len(spool.envelopes[0].recipients), 1)
 
     def test_circle(self) -> None:
         """Those that stand for each other stand for nobody."""
