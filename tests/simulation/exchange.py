@@ -41,8 +41,8 @@ _FOR_GOOD: Final = {
 }
 _TROUBLE: Final = (451, "4.4.3")
 _NOWHERE: Final = (550, "5.4.4")
-#: Seconds that an attempt to connect may take.
-_CONNECT: Final = 35.0
+#: Seconds that it may take to open a connection to one of two addresses that greet nobody.
+_OPENING: Final = 700.0
 #: Faults that leave what is said as it is, on its way.
 _CALM: Final = frozenset({"reply", "names", "zone", "connect"})
 #: Faults that end an attempt for reasons of their own.
@@ -241,9 +241,13 @@ def _order(world: World) -> None:
 
 
 def _tried(world: World, attempt: Attempt, until: float) -> set[str]:
-    """Return where was connected to; by another attempt it may have been a little before."""
+    """Return where was connected to.
+
+    What another attempt began, and was given up, ends the next one that waits for a connection.
+    """
     connects = world.reactor.network.attempts
-    return {a.host for a in connects if attempt.began - _CONNECT <= a.moment <= until}
+    since = attempt.began - (_OPENING if len(world.ledger.attempts) > 1 else 0)
+    return {a.host for a in connects if since <= a.moment <= until}
 
 
 def _passed_over(case: Case, name: str, address: str, tried: set[str]) -> Iterator[str]:
