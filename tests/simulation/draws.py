@@ -25,9 +25,10 @@ def clients(random: Random) -> tuple[Client, ...]:
         Client(
             number,
             start=random.choice((0.0, 0.0, 1.5, 40.0)),
-            entry=weighted(random, (6, "smtp"), (2, "lmtp"), (2, "call")),
+            entry=weighted(random, (6, "smtp"), (2, "lmtp"), (1.2, "call"), (0.8, "http")),
             pipelined=random.random() < 0.5,
-            chunk=weighted(random, (4, 0), (1, 100), (1, 16384)),
+            chunk=(chunk := weighted(random, (4, 0), (1, 100), (1, 16384))),
+            json=chunk > 0,
             **_protection(random),
         )
         for number in range(count)
