@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from textwrap import dedent
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -13,7 +16,8 @@ from slimtwist.relay.smtp.mx import MxSmtpRelay
 from slimtwist.runtime import Runtime
 from slimtwist.testing.programs import ProgramStep
 from slimtwist.testing.steps import Step
-from tests.pages.rst import page, rows, sections, words
+from tests.daemon import environment
+from tests.pages.rst import ROOT, page, rows, sections, words
 
 
 def exported(kind: object) -> set[str]:
@@ -49,6 +53,23 @@ class NameTests(SynchronousTestCase):
         for block in blocks:
             exec(dedent(block), known)
         self.assertEqual(known["names"].trouble, {"example.org": "SERVFAIL"})
+
+    def test_commands(self) -> None:
+        """What is said to run the examples does, where it is said to, beside what is installed."""
+        commands = re.findall(r"``python (-m twisted\.trial \w+)``", page("testing"))
+        self.assertEqual(len(commands), 2)
+        examples = shutil.copytree(ROOT / "docs" / "examples", self.mktemp())
+        for command in commands:
+            result = subprocess.run(
+                [sys.executable, *command.split()],
+                cwd=examples,
+                env=environment(),
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
 
     def test_sorted(self) -> None:
         """What is exported is there, once."""
