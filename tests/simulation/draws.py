@@ -150,3 +150,12 @@ def flow(random: Random, visits: int) -> Fault:
         spacing = random.choice(("0.01", "1.0", "20.0"))
         return Fault("drip", where, at=random.getrandbits(30), value=spacing)
     return Fault("delay", where, at=random.choice((0.001, 0.2, 3.0)))
+
+
+def dead(random: Random, sent: tuple[Message, ...]) -> tuple[Fault, ...]:
+    """Return, in some runs of several messages, the end of a connection that was used before."""
+    if len(sent) < 2 or random.random() > 0.3:
+        return ()
+    where = weighted(random, (2, "MAIL"), (1, "end of data"))
+    value = random.choice(("close", "reset", "421"))
+    return (Fault("reply", f"{where} m{sent[-1].number}", at=1, value=value),)

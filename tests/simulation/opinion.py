@@ -141,6 +141,8 @@ def _conclude(
             words = frozenset({UNKNOWN}) if over else _word(each, covered)
             opinion |= dict.fromkeys(each.recipients, words)
             over |= each.kind not in _ANSWERS  # LMTP: what was to follow did not reach anybody
+            if each.kind == "lost":  # a reset overtakes what was said before
+                opinion = {name: old | {UNKNOWN} for name, old in opinion.items()}
     return opinion
 
 

@@ -83,7 +83,11 @@ def _logged_twice() -> Iterator[None]:
 )
 def _unclosed() -> Iterator[None]:
     kept: list[Content] = []
-    with put(Content, "close", lambda _: kept.append):
+
+    def keep(self: Content) -> None:
+        kept.append(self)
+
+    with put(Content, "close", lambda _: keep):
         yield
     for each in kept:
         each.close()

@@ -9,6 +9,7 @@ has to read all of a message.
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -33,7 +34,8 @@ def draw(seed: int) -> Plan:
     random = source(seed, "plan")
     settings = _settings(random)
     clients = draws.clients(random)
-    messages = draws.messages(seed, random, clients)
+    sizes = source(seed, "sizes")
+    messages = tuple(_larger(sizes, each) for each in draws.messages(seed, random, clients))
     faults = _faults(random, settings, messages, len(clients))
     return Plan(seed, "pipe", settings, clients, messages, faults)
 
@@ -50,6 +52,13 @@ def relay(world: World) -> IRelay:
         require_full_read="full read" in settings.offers,
         runtime=world.runtime,
     )
+
+
+def _larger(random: Random, message: Message) -> Message:
+    """Let more of them be larger than a pipe."""
+    if random.random() > 0.05:
+        return message
+    return replace(message, size=random.choice((81920, 131072, 262144)), shape="exact")
 
 
 @kind("system")

@@ -30,6 +30,7 @@ def draw(seed: int) -> Plan:
     clients = draws.clients(random)
     messages = draws.messages(seed, random, clients)
     faults = draws.faults(random, settings, messages, len(clients))
+    faults += draws.dead(source(seed, "dead"), messages)
     return Plan(seed, "smtp", settings, clients, messages, faults)
 
 
