@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.simulation.test_simulation -*-
+# -*- test-case-name: tests.simulation.test_posting -*-
 """What an HTTP service says instead of the right response.
 
 A L{Response} is a well-formed one; L{odd} makes of the right one what a name stands for: steps, as

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.simulation.test_simulation -*-
+# -*- test-case-name: tests.simulation.test_posting -*-
 """The header of a request that posts a message, read strictly: what is wrong with it is told.
 
 Sources: RFC 9110 5 (fields), RFC 9112 3 (request line), the form of python-slimta's HTTP edge.

@@ -141,6 +141,26 @@ def _unhurried() -> Iterator[None]:
         yield
 
 
+@defect("a request has no deadline", "L7", "http", _answered("silent none", final=20.0))
+def _endless() -> Iterator[None]:
+    with put(Exchange, "_too_late", lambda _: lambda self, posting: None):
+        yield
+
+
+@defect(
+    "a service that was never reached may have the message",
+    "L4",
+    "http",
+    sent(Fault("connect", "peer 0", value="REFUSED"), keeps=1000.0),
+)
+def _doubtful() -> Iterator[None]:
+    def make(there: Any) -> Any:
+        return lambda *given, **named: replace(there(*given, **named), ambiguous=True)
+
+    with put(exchange, "fault_outcome", make):
+        yield
+
+
 @defect("the HTTP edge answers before it knows", "L1", "http", _answered("500", client=_POSTER))
 def _hasty() -> Iterator[None]:
     async def submit(self: Delivery, content: Content, digest: bytes) -> None:
