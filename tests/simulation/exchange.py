@@ -334,9 +334,10 @@ def _bounds(world: World) -> None:
 
 
 def _once(world: World, connects: list[str]) -> None:
-    odd = {each.host for each in world.ledger.said.values() if each.kind not in _ANSWERED}
-    for address, count in Counter(connects).items():
-        if count > 1 and address not in odd:
+    # A connection that is lost may be replaced by a new one, to any address of the host.
+    lost = any(each.kind not in _ANSWERED for each in world.ledger.said.values())
+    for address, count in Counter(connects).items() if not lost else ():
+        if count > 1:
             world.ledger.wrong("MX twice", f"{address} was connected to {count} times")
 
 
