@@ -244,12 +244,13 @@ def odd(name: str, mark: bytes, right: Response, kind: str, *, recipients: int, 
     if way == "silent":
         return Odd("silence", _SILENT[rest])
     if way == "results":
-        return _together(*map(int, rest.split()), mark, recipients)
+        return _together(rest, mark, recipients)
     return _well_formed(way, rest, mark, spare=spare)
 
 
-def _together(status: int, code: int, mark: bytes, recipients: int) -> Odd:
+def _together(rest: str, mark: bytes, recipients: int) -> Odd:
     """Return a response that says the same of each."""
+    status, code = map(int, rest.split())
     result = b'{"code": %d, "message": "%d.1.1 said %b"}' % (code, code // 100, mark)
     body = b'{"results": [%b]}' % b", ".join([result] * recipients)
     made = Response(status, b"Said " + mark, ((b"Content-Type", b"application/json"),), body)
