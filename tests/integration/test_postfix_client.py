@@ -107,7 +107,7 @@ class ClientTests(ServerCase):
 
     async def test_tries_again_by_itself(self) -> None:
         """What was deferred is tried again after C{retry_after}."""
-        setup = Setup(relay_to=f"smtp:[127.0.0.1]:{free_port()}", retry_after=1)
+        setup = Setup(relay_to=f"smtp:[127.0.0.1]:{free_port()}", retry_after=3)
         postfix = self.serve(Postfix(setup))
         await in_thread(_sent, postfix, ["r@b.test"], _MESSAGE)
         results = await postfix.finished(2, status="deferred")
