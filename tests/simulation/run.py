@@ -61,6 +61,7 @@ def run(plan: Plan, trace: Tracer | None = None) -> Result:
 
     @param trace: is given a line for everything that arrives anywhere.
     """
+    import_module(f"tests.simulation.scenarios.{plan.scenario}")  # may open what stays open
     files = oracles.descriptors()
     with _events() as events:
         world = World(plan)
