@@ -135,6 +135,14 @@ class MxSmtpRelay:
 
         return only if hop.only else self.exchangers.addresses
 
+    def __repr__(self) -> str:
+        """Tell for how many next hops there are connections, for operators."""
+        return f"<MxSmtpRelay {len(self.relays)} next hops>"
+
+    def __str__(self) -> str:
+        """Tell what it is, for log events."""
+        return "<MxSmtpRelay>"
+
     async def route(self, domain: str) -> Route:
         """Return who takes mail for a domain. Raises L{RelayError} when nobody does."""
         return self._forced.get(domain) or await self.exchangers.of(domain)

@@ -113,6 +113,10 @@ class StaticSmtpRelay:
         """Tell the host and what goes on, for operators."""
         return f"<{type(self).__name__} {self._connector.place} {self._pool!r}>"
 
+    def __str__(self) -> str:
+        """Tell the host, for log events: what goes on would be that of another time."""
+        return f"<{type(self).__name__} {self._connector.place}>"
+
     async def _open(self) -> Connection:
         return Connection(self._connector.clock, await self._connector.open(), self._connector)
 

@@ -72,6 +72,14 @@ class MxSmtpRelayTests(MxTestCase):
         self.assertFalse(self.reactor.leftovers().connections)
         self.end()
 
+    def test_repr(self) -> None:
+        """It tells operators what goes on, and the log what it is."""
+        self.assertEqual(repr(self.relay), "<MxSmtpRelay 0 next hops>")
+        self.replies("u@d.example")
+        self.assertEqual(repr(self.relay), "<MxSmtpRelay 1 next hops>")
+        self.assertEqual(str(self.relay), "<MxSmtpRelay>")
+        self.end()
+
     def test_pool_size(self) -> None:
         """The number of connections to one exchanger is bounded, whatever the domain (POOL-06)."""
         self.make(pool_size=2)

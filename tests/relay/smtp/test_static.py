@@ -128,6 +128,8 @@ class StaticTests(SynchronousTestCase):
         )
         world.reactor.wait(running)
         self.assertIn("<Pool 1 open, 0 opening, 0 running, 0 waiting>", repr(world.relay))
+        # A queue asks once what to call its relay in the log.
+        self.assertEqual(str(world.relay), "<StaticSmtpRelay mx.example:25>")
 
     def test_ehlo_as(self) -> None:
         """The name for EHLO is the runtime's, a given one, or what a callable says (INJ-06)."""
