@@ -66,7 +66,7 @@ class DialCase(SynchronousTestCase):
             Factory.forProtocol(Reached),
             timeout=30,
             stagger=0.25,
-            lost=lambda address, why: self.lost.append(f"{address}: {why[:20]}"),
+            lost=lambda address, why: self.lost.append(f"{address}: {why[:22]}"),
         )
         dialling.addBoth(self.results.append)
         self.reactor.flush()
@@ -114,7 +114,7 @@ class OneFamilyTests(DialCase):
         self.dial(A4, B4, C4, A6)
         self.reactor.advance(1)
         self.assertEqual(self.winner(), A6)
-        self.assertEqual(self.lost, [f"{A4}: Connection was refuse"])
+        self.assertEqual(self.lost, [f"{A4}: Connection was refused"])
 
     def test_next_at_once(self) -> None:
         """After a failure the next is tried at once."""

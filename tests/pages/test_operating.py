@@ -125,7 +125,7 @@ class ProcessTests(SynchronousTestCase):
         known["PYTHONPATH"] = f"{self.folder}:{known['PYTHONPATH']}"
         with (self.folder / "output").open("wb") as output:
             process = subprocess.Popen(
-                ["bash", "-c", f"{before}\nexec {command}"],
+                ["bash", "-c", f"{before}\nexec env --default-signal=HUP {command}"],
                 cwd=self.folder,
                 env=known,
                 stdin=subprocess.DEVNULL,
