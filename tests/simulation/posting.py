@@ -119,6 +119,23 @@ def _details(world: World, attempt: Attempt, posted: Posted, outcome: Outcome) -
 
 
 @_of_posting
+def _fresh(world: World) -> None:
+    """Check that a connection that was ended while it was idle fails no message (FRESH).
+
+    Only where the end meets a request on its way, nobody can know.
+    """
+    settings = world.plan.settings
+    if world.plan.faults or settings.keeps < 1.0:
+        return
+    for attempt in world.ledger.attempts:
+        for outcome in attempt.outcomes or ():
+            word = oracles.verdict_of(outcome)
+            racing = outcome.ambiguous and settings.keeps < LARGE
+            if outcome.verdict is not Verdict.DELIVERED and not racing:
+                world.ledger.wrong("FRESH", f"{attempt.key}: {word} though nothing is wrong")
+
+
+@_of_posting
 def _ambiguous(world: World) -> None:
     """Check that nothing is left open before the whole request has left (L4)."""
     faults = world.plan.faults

@@ -20,7 +20,7 @@ from slimtwist.edge.http.repeats import Repeats
 from slimtwist.relay.http import exchange, relay, request, result
 from slimtwist.relay.http.exchange import Exchange
 from slimtwist.relay.http.head import Heads
-from slimtwist.relay.http.link import Fixed
+from slimtwist.relay.http.link import Fixed, Pool
 from slimtwist.relay.http.result import Meaning, Response
 from slimtwist.reply import Reply
 from tests.simulation.defects import Aim, defect, put
@@ -43,6 +43,18 @@ def _twice(aim: Aim) -> Aim:
         plan = aim(plan)
         messages = tuple(replace(each, tries=2, null=False) for each in plan.messages)
         return replace(plan, messages=messages)
+
+    return aimed
+
+
+def _apart(aim: Aim) -> Aim:
+    """Return an aim: the second message comes when the first is long gone."""
+
+    def aimed(plan: Plan) -> Plan:
+        plan = aim(plan)
+        first, second = plan.messages
+        clients = replace(plan.clients[0], start=0.0), Client(1, start=40.0, entry="call")
+        return replace(plan, clients=clients, messages=(first, replace(second, client=1)))
 
     return aimed
 
@@ -138,6 +150,25 @@ def _believed() -> Iterator[None]:
 @defect("nobody hears when to come again", "L11", "http", _answered("later 503"))
 def _unhurried() -> Iterator[None]:
     with put(result, "_retry_after", lambda _: lambda text, now: None):
+        yield
+
+
+@defect(
+    "a kept connection is used without a look at it",
+    "FRESH",
+    "http",
+    _apart(sent(messages=2, idle=60.0, keeps=5.0)),
+)
+def _stale() -> Iterator[None]:
+    def make(there: Any) -> Any:
+        async def get(self: Pool, key: Any, endpoint: Any) -> Any:
+            kept = self.__dict__.get("_last") or await there(self, key, endpoint)
+            self.__dict__["_last"] = kept
+            return kept
+
+        return get
+
+    with put(Pool, "_get", make):
         yield
 
 
