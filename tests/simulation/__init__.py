@@ -21,8 +21,8 @@ Modules, in the order in which a run meets them:
     - C{models/}: clients, servers, zones, programs; C{odd} is what peers say instead of the right
       reply.
     - C{faults}: the kinds of fault, and how each is put into a world.
-    - C{ledger}: what happened.  C{oracles}: what is wrong with it; those of one next hop only are
-      in modules beside it.  C{table}: the second opinion, (stage, kind of reply) -> outcome;
+    - C{ledger}: what happened.  C{oracles}: what is wrong with it; C{conduct} and those of one next
+      hop are beside it.  C{table}: the second opinion, (stage, kind of reply) -> outcome;
       C{opinion}: what follows from it for an attempt in which replies alone decide.
     - C{run}: from plan to result; C{batch}: many of them; C{statistics}; C{shrink}; C{__main__}:
       the command line.  C{seeds.txt}: every seed that ever failed; C{regressions.txt}: what is left
