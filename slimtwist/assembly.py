@@ -83,7 +83,8 @@ def _chosen(choices: Choices, runtime: Runtime) -> Runtime:
     with _blaming("--timeout"):
         timeouts = Timeouts().changed(_pairs(choices.timeout))
     with _blaming("--hostname"):
-        runtime = replace(runtime, hostname=choices.hostname or runtime.hostname)
+        if choices.hostname is not None:
+            runtime = replace(runtime, hostname=choices.hostname)
     if choices.resolver is not None:
         with _blaming("--resolver"):
             server = parse_server(choices.resolver)

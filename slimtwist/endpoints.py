@@ -30,6 +30,8 @@ def server_endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:  # noqa: 
     try:
         endpoint: IStreamServerEndpoint = serverFromString(reactor, text)
     except Exception as error:  # the parser of an endpoint may be anybody's code
+        if text.startswith("systemd:") and isinstance(error, LookupError):
+            raise ValueError("systemd has handed over no such socket") from error
         example = "write an endpoint such as tcp:2525 or unix:/run/relay"
         raise ValueError(f"{error}; {example}") from error
     return endpoint

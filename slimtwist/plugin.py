@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted.plugin import IPlugin
 from twisted.python.reflect import namedAny
@@ -23,6 +23,8 @@ from slimtwist.interfaces import IRelay, IRelayPlugin
 
 if TYPE_CHECKING:
     from slimtwist.runtime import Runtime
+
+_HINT: Final = " (a colon within one needs brackets around it or a backslash before)"
 
 
 @implementer(IPlugin, IRelayPlugin)
@@ -59,7 +61,8 @@ class RelayMaker:
         try:
             signature.bind(runtime, *args, **kwargs)
         except TypeError as error:
-            raise ValueError(f"{error}; {_known(signature, self.further())}") from error
+            said = f"{error}{_HINT}" if "positional" in str(error) else str(error)
+            raise ValueError(f"{said}; {_known(signature, self.further())}") from error
         return parser(runtime, *args, **kwargs)
 
 
@@ -68,5 +71,4 @@ def _known(signature: inspect.Signature, further: Sequence[str]) -> str:
     _, *parameters = signature.parameters.values()
     names = [each.name for each in parameters if each.kind is not each.VAR_KEYWORD]
     names += [name for name in further if name not in names]
-    known = f"its arguments are {', '.join(names) or 'none'}"
-    return f"{known} (a colon within one needs brackets around it or a backslash before)"
+    return f"its arguments are {', '.join(names) or 'none'}"

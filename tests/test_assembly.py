@@ -295,6 +295,7 @@ class WrongTests(RelayTestCase):
             ({"define": ["a=fallback:b", "b=a"]}, "--define a: fallback: 'a' is made of itself: a"),
             ({"define": ["a=fallback:c"]}, "--define a: fallback: no relay 'c'; installed are"),
             ({"queue": "spool:/x"}, "--queue: there is no queue 'spool:/x'; write direct:"),
+            ({"hostname": ""}, "--hostname: '' is neither a host name nor"),
             ({"hostname": "a b"}, "--hostname: 'a b' is neither a host name nor"),
             ({"accept": ["*"]}, "--accept '*' is not a domain"),
             ({"relay_from": ["host"]}, "--relay-from 'host': "),

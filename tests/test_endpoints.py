@@ -26,6 +26,13 @@ class EndpointTests(SynchronousTestCase):
                 server_endpoint(MemoryReactor(), text)
             self.assertIn("; write an endpoint such as tcp:2525", str(caught.exception))
 
+    def test_no_socket(self) -> None:
+        """That systemd has handed over nothing is said so."""
+        for text in ("systemd:domain=INET:index=7", "systemd:domain=INET:name=nowhere"):
+            with self.assertRaises(ValueError) as caught:
+                server_endpoint(MemoryReactor(), text)
+            self.assertEqual(str(caught.exception), "systemd has handed over no such socket")
+
     def test_local(self) -> None:
         """Only what is bound to this host is for this host alone."""
         for text in (

@@ -65,21 +65,21 @@ class RelayMakerTests(SynchronousTestCase):
         cases: list[tuple[tuple[str, ...], dict[str, str], str]] = [
             (("/x",), {"dept": "3"}, "'dept'"),
             ((), {}, "'path'"),
-            (("/x", "y"), {}, "too many"),
+            (("/x", "y"), {}, "too many positional arguments (a colon within one needs brackets"),
         ]
         for args, kwargs, named in cases:
             with self.assertRaises(ValueError) as caught:
                 self.maker.parse(self.runtime, *args, **kwargs)
             text = str(caught.exception)
             self.assertIn(named, text)
-            self.assertIn("; its arguments are path, depth (", text)
+            self.assertIn("; its arguments are path, depth", text)
         self.assertEqual(BUILT, [])
 
     def test_further(self) -> None:
         """Arguments that only a list tells of are among those there are."""
         maker = RelayMaker("any", f"{__name__}.parse_any", f"{__name__}.FURTHER")
         error = self.assertRaises(ValueError, maker.parse, self.runtime, "/x", "y")
-        self.assertIn("; its arguments are path, depth, width (", str(error))
+        self.assertIn(" before); its arguments are path, depth, width", str(error))
 
     def test_installed(self) -> None:
         """Ours are installed, and each is there when it is wanted."""

@@ -134,7 +134,7 @@ class DescriptionTests(SynchronousTestCase):
             "smtp:mx.example:port=0": "smtp: port='0'",
             "smtp:mx.example:port=x": "smtp: port='x' is not a whole number from 1 to 65535",
             "smtp:mx.example:prot=25": "smtp: unknown argument 'prot'",
-            "smtp:a:25:c": "too many positional arguments; its arguments are host, port, unix, tls",
+            "smtp:a:25:c": " before); its arguments are host, port, unix, tls",
             "smtp:mx.example:eight_bit=maybe": "eight_bit='maybe'",
             "smtp:mx.example:source_ips=x": "smtp: source_ips: 'x' ",
             "smtp:mx.example:source_ips=": "smtp: source_ips: ",
