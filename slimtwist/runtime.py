@@ -127,6 +127,8 @@ class Runtime:
         return found.plugins[parsed.prefix], parsed
 
     def _unknown(self, name: str, found: Installed) -> str:
+        if name in self.defined:
+            return f"{name!r} is the name of a relay, and stands alone: it takes no arguments"
         known = f"installed are {', '.join(sorted(found.plugins))}"
         if self.defined:
             known += f"; defined are {', '.join(sorted(self.defined))}"

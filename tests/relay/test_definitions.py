@@ -96,6 +96,15 @@ class DefinitionsTests(SynchronousTestCase):
         self.assertTrue(text.startswith("fallback: no relay 'c'; installed are "), text)
         self.assertTrue(text.endswith("; defined are a, b"), text)
 
+    def test_arguments(self) -> None:
+        """A name takes no arguments, and is not said to be unknown."""
+        for written in ("b:", "b:rate=1/s"):
+            text = self.wrong("a", a=f"fallback:[{written}]", b="blackhole:")
+            self.assertEqual(
+                text,
+                "fallback: 'b' is the name of a relay, and stands alone: it takes no arguments",
+            )
+
     def test_names(self) -> None:
         """A name is a word that means nothing else: no kind of relay is hidden by it."""
         for name in ("", "A", "1", "a b", "a:b", "[a]", "a=b", "-a", "b\xfcro", "a\n"):

@@ -45,13 +45,20 @@ def _key(path: str) -> bytes:
     return key
 
 
+def _socket(path: str) -> str:
+    """Return the path of a UNIX socket. Raises ValueError if it is none."""
+    if not path:
+        raise ValueError("the path of the socket is missing")
+    return path
+
+
 #: Arguments of L{HttpRelay}, and what each is made of its text by.
 RELAY: Final[Mapping[str, Callable[[str], Any]]] = {
     "pool_size": lambda text: number("pool_size", text, least=1),
     "verb": str,
     "timeout": lambda text: seconds("timeout", text),
     "idle_timeout": lambda text: seconds("idle_timeout", text),
-    "unix": str,
+    "unix": _socket,
     "ehlo_as": ehlo_name,
     "auth_insecure": lambda text: switch("auth_insecure", text),
 }

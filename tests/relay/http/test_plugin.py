@@ -106,6 +106,7 @@ class DescriptionTests(HttpRelayCase):
             "http:": "the address is missing: write http://HOST/PATH",
             "http:url=x": "url: it is not of the form",
             f"https:url={URL}": "https: url: it does not begin with https://",
+            f"http:url={URL}:unix=": "http: unix: the path of the socket is missing",
             f"http:url={URL}:status_404=no": "http: status_404: 'no' is not a reply",
             f"http:url={URL}:status_404=250 2.0.0 ok": "status_404: '250 2.0.0 ok' is nothing",
             "http:url=http\\://": "url: ",
