@@ -333,7 +333,8 @@ class _Conversation(Protocol):
 
     def _interrupt(self) -> bool:
         """Say something in the middle of the message, if the plan wants that."""
-        name = self._host.choose("body", self._message) if self._text else None
+        said = self._early is not None  # it has said all that it has to say
+        name = None if said or not self._text else self._host.choose("body", self._message)
         if name is not None:
             token = self._ledger.next_token()
             reply = odd(name, "body", b"#%d#" % token, b"250 2.0.0 early #%d#\r\n" % token)
