@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+#: For errors that a forgotten pair of brackets leads to.
+COLON_HINT: Final = " (a colon within one needs brackets around it or a backslash before)"
 _BRACKET: Final = re.compile(r"\\.|(?P<open>\[)|(?P<close>\])", re.DOTALL)
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 _PREFIX: Final = re.compile(r"[a-z][a-z0-9+.-]*\Z")
@@ -58,7 +60,8 @@ def parse_description(text: str) -> Description:
     for name, value in _arguments(rest):
         if name is None:
             if kwargs:
-                raise ValueError(f"{value!r} has no name but stands behind arguments that have one")
+                said = "has no name but stands behind arguments that have one"
+                raise ValueError(f"{value!r} {said}{COLON_HINT}")
             args.append(value)
         elif name in kwargs:
             raise ValueError(f"argument {name!r} is given twice")

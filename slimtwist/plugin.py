@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from twisted.plugin import IPlugin
 from twisted.python.reflect import namedAny
 from zope.interface import implementer
 
+from slimtwist.description import COLON_HINT
 from slimtwist.interfaces import IRelay, IRelayPlugin
 
 if TYPE_CHECKING:
     from slimtwist.runtime import Runtime
-
-_HINT: Final = " (a colon within one needs brackets around it or a backslash before)"
 
 
 @implementer(IPlugin, IRelayPlugin)
@@ -61,7 +60,7 @@ class RelayMaker:
         try:
             signature.bind(runtime, *args, **kwargs)
         except TypeError as error:
-            said = f"{error}{_HINT}" if "positional" in str(error) else str(error)
+            said = f"{error}{COLON_HINT}" if "positional" in str(error) else str(error)
             raise ValueError(f"{said}; {_known(signature, self.further())}") from error
         return parser(runtime, *args, **kwargs)
 

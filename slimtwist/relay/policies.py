@@ -17,7 +17,12 @@ from slimtwist.runtime import Runtime
 
 
 def parse_headers(
-    runtime: Runtime, relay: str, *, date: str = "no", message_id: str = "no", add: str = ""
+    runtime: Runtime,
+    relay: str,
+    *,
+    date: str = "no",
+    message_id: str = "no",
+    add: str | None = None,
 ) -> IRelay:
     """Build a relay that puts header fields on top of messages before another one gets them.
 
@@ -28,9 +33,8 @@ def parse_headers(
     @raise ValueError: there is no such relay, or an argument is wrong.
     """
     policies: list[IRelayPolicy] = []
-    if add:
-        name, _, value = unbracketed(add).partition(":")
-        policies.append(AddHeader(name, value.strip()))
+    if add is not None:
+        policies.append(_field(add))
     if switch("message_id", message_id):
         policies.append(AddMessageIdHeader(runtime=runtime))
     if switch("date", date):
@@ -38,6 +42,16 @@ def parse_headers(
     if not policies:
         raise ValueError("the fields are missing: write date=yes, message_id=yes or add=[X: y]")
     return PolicyRelay(part_of(runtime, relay), policies, runtime=runtime)
+
+
+def _field(text: str) -> AddHeader:
+    name, colon, value = unbracketed(text).partition(":")
+    if not colon:
+        raise ValueError(f"add={text!r} is no field: write add=[Name: value]")
+    try:
+        return AddHeader(name, value.strip())
+    except ValueError as error:
+        raise ValueError(f"add: {error}") from error
 
 
 def parse_split(

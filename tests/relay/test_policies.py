@@ -82,7 +82,11 @@ class PoliciesTests(SynchronousTestCase):
         for description, text in {
             "headers:a": "headers: the fields are missing: write date=yes, message_id=yes or add=",
             "headers:a:date=x": "headers: date='x' is neither yes nor no",
-            "headers:a:add=[X Y: z]": "headers: 'X Y' is not the name of a header field",
+            "headers:a:add=[X Y: z]": "headers: add: 'X Y' is not the name of a header field",
+            "headers:a:add=foo": "headers: add='foo' is no field: write add=[Name: value]",
+            "headers:a:add=": "headers: add='' is no field: write add=[Name: value]",
+            "headers:a:add=[: y]": "headers: add: '' is not the name of a header field",
+            "headers:a:add=X: y": "have one (a colon within one needs brackets around it",
             "headers:b:date=yes": "headers: no relay 'b'; installed are",
             "split:a": "split: how to split is missing: write recipients=NUMBER or domains=yes",
             "split:a:recipients=0": "split: recipients='0' is not a whole number from 1",
