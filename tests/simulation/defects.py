@@ -12,6 +12,7 @@ takes the defect out again; L{put} helps it to put something in the place of som
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -133,9 +134,11 @@ def find(wanted: Defect, first: int = 1, within: int = WITHIN) -> Result | None:
 def main(words: list[str] | None = None) -> int:
     """Look for all defects, or those that are named; return the status."""
     planted.register()
+    parser = ArgumentParser(prog="tests.simulation.defects", description=main.__doc__)
+    parser.add_argument("name", nargs="*", choices=[*DEFECTS, []], metavar="NAME", help="a defect")
     quiet()
     missed = 0
-    for name in words or DEFECTS:
+    for name in parser.parse_args(words).name or DEFECTS:
         found = find(DEFECTS[name])
         missed += found is None
         seen = f"seed {found.plan.seed}: {found.violations[0][:100]}" if found else "NOT FOUND"
