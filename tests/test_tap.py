@@ -96,7 +96,7 @@ class OptionTests(SynchronousTestCase):
             *("--smtp", "unix:/a", "--smtp", "unix:/b", "--lmtp", "unix:/c", "--lmtp", "unix:/d"),
             *("--http", "unix:/e", "--http", "unix:/f"),
             *("--route", "a.example=blackhole:", "--route", "b.example=blackhole:"),
-            *("--define", "a=blackhole:", "--define", "b=fallback:a"),
+            *("--define", "a=blackhole:", "--define", "b=fallback:a:mx"),
             *("--accept", "a.example", "--accept", "b.example"),
             *("--relay-from", "unix", "--relay-from", "192.0.2.0/24"),
             *("--limit", "message=1000", "--limit", "recipients=2"),

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from slimtwist.description import seconds
+from slimtwist.description import COLON_HINT, seconds
 from slimtwist.envelope import Envelope
+from slimtwist.installed import installed
 from slimtwist.interfaces import IRelay
 from slimtwist.outcome import Outcome, Report, Verdict
 from slimtwist.relay.running import Running
@@ -84,10 +85,23 @@ def parse_fallback(runtime: Runtime, *relays: str, timeout: str | None = None) -
 
     @param relays: names of defined relays, or descriptions in brackets.
     @param timeout: seconds for each but the last.
-    @raise ValueError: there is no such relay, or a description is wrong.
+    @raise ValueError: there is no such relay, or only one, or a description is wrong.
     """
     if not relays:
         raise ValueError("the relays are missing: write fallback:FIRST:SECOND")
     wait = None if timeout is None else seconds("timeout", timeout)
-    parts = [part_of(runtime, each) for each in relays]
+    parts = _parts(runtime, relays)
+    if len(parts) == 1:
+        raise ValueError("the second relay is missing: write fallback:FIRST:SECOND")
     return FallbackRelay(parts, timeout=wait, runtime=runtime)
+
+
+def _parts(runtime: Runtime, relays: Sequence[str]) -> list[IRelay]:
+    try:
+        return [part_of(runtime, each) for each in relays]
+    except ValueError as error:
+        # A prefix alone, or nothing, is mostly what is left of a description without brackets.
+        torn = not {"", *installed().plugins}.isdisjoint(relays)
+        if torn and COLON_HINT not in str(error):
+            raise ValueError(f"{error}{COLON_HINT}") from error
+        raise

@@ -112,5 +112,7 @@ def part_of(runtime: Runtime, text: str) -> IRelay:
     @return: a relay whose outcomes say its name, or its description if it has none.
     @raise ValueError: there is no such relay, or an argument is wrong.
     """
+    if not unbracketed(text):
+        raise ValueError("the relay is missing: write its name, or a description in brackets")
     relay = runtime.relay(text)
     return relay if isinstance(relay, Use) else SharedRelay(relay, unbracketed(text)).use()

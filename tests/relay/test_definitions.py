@@ -119,7 +119,7 @@ class DefinitionsTests(SynchronousTestCase):
         """Relays that a program has given to the runtime may be used, and keep their names."""
         given = SharedRelay(MemoryRelay(), "ours")
         runtime = Runtime(self.reactor, defined={"ours": given})
-        found = Definitions(runtime, {"a": "fallback:ours"})
+        found = Definitions(runtime, {"a": "fallback:ours:mx"})
         self.assertEqual(self.deliver(found.runtime, "a"), [("250 2.0.0 delivered", "ours")])
         self.assertIs(found["ours"], given)
         self.assertEqual(([*found], len(found), "ours" in found), (["ours", "a"], 2, True))

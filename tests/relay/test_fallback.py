@@ -226,10 +226,27 @@ class DescriptionTests(FallbackTestCase):
             "fallback:a": "fallback: no relay 'a'; installed are",
             "fallback:[smtp:]": "fallback: smtp: the host is missing",
             "fallback:[blackhole:]:timeout=x": "timeout='x' is not a number of seconds",
+            "fallback:[blackhole:]": "fallback: the second relay is missing: write fallback:FIRST",
+            "fallback:smtp:a:smtp:b": "fallback: smtp: the host is missing",
+            "fallback:mx::blackhole:": "the relay is missing: write its name, or a description in",
             "fallback:[blackhole:]:[x": "'[x' does not begin with the name of a relay",
         }.items():
             error = self.assertRaises(ValueError, self.runtime.relay, description)
             self.assertIn(text, str(error))
+
+    def test_torn(self) -> None:
+        """Where brackets are forgotten, the error speaks of them, and once."""
+        for description, count in {
+            "fallback:smtp:a:smtp:b": 1,
+            "fallback:http://a.example/:[mx:]": 1,
+            "fallback:lmtp:a:b": 1,
+            "fallback:mx::blackhole:": 1,
+            "fallback:[smtp:2001:db8::1]:mx": 1,
+            "fallback:[smtp:a]:x": 0,
+        }.items():
+            error = self.assertRaises(ValueError, self.runtime.relay, description)
+            found = str(error).count("a colon within one needs brackets")
+            self.assertEqual(found, count, description)
 
 
 class FallbackContractTests(RelayContract, SynchronousTestCase):

@@ -154,6 +154,8 @@ class DescriptionTests(LimitTestCase):
             "limit:": "limit: missing a required argument: 'relay'",
             "limit:[blackhole:]": "limit: the limit is missing: write concurrency=NUMBER or rate=",
             "limit:[blackhole:]:concurrency=0": "limit: concurrency='0' is not a whole number",
+            "limit::rate=1/s": "limit: the relay is missing: write its name, or a description in",
+            "limit:[]:rate=1/s": "limit: the relay is missing",
             "limit:[blackhole:]:rate=5": "limit: rate='5' is none of NUMBER/s, NUMBER/min,",
             "limit:x:rate=5/s": "limit: no relay 'x'; installed are",
             "limit:[blackhole:]:x:rate=5/s": "limit: too many positional arguments",

@@ -87,7 +87,7 @@ class DescriptionTests(SynchronousTestCase):
         """Relays may be described on the spot, also among those of senders, commas and all."""
         here = "[smtp:a.example:source_ips=192.0.2.1,192.0.2.2]"
         description = (
-            "route:[fallback:a:b]:x.example=[limit:[fallback:c]:rate=1/s]"
+            "route:[fallback:a:b]:x.example=[limit:[limit:c:rate=9/s]:rate=1/s]"
             f":from=s.example=[fallback:d:a],t.example={here},u.example=b"
         )
         self.assertEqual(self.ways(description, "me@s.example", "x@x.example", "x@y"), "cd")
@@ -97,6 +97,8 @@ class DescriptionTests(SynchronousTestCase):
         """Every error names the route and the part."""
         for description, text in {
             "route:": "route: missing a required argument: 'default'",
+            "route::b.example=b": "route: the relay is missing: write its name, or",
+            "route:a:b.example=": "route: 'b.example=': the relay is missing",
             "route:x": "route: no relay 'x'; installed are",
             "route:a:b": "route: 'b': it is not DOMAIN=DESCRIPTION",
             "route:a:b.example=x": "route: 'b.example=x': no relay 'x'; installed are",
