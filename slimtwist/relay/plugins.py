@@ -7,6 +7,7 @@ named in ``twisted/plugins/slimtwist_relay.py``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Final
 
@@ -29,18 +30,24 @@ OF_MX: Final = tuple(each for each in ARGUMENTS if each not in NOT_OF_MX)
 
 
 def parse_smtp(
-    runtime: Runtime, host: str = "", port: str = "25", *, unix: str | None = None, **arguments: str
+    runtime: Runtime,
+    host: str = "",
+    port: str = "25",
+    *,
+    unix: str | None = None,
+    **arguments: str,
 ) -> IRelay:
     """Build a relay to a smart host. See L{StaticSmtpRelay}.
 
+    @param host: beside C{unix}, the name that a certificate is for.
     @param arguments: of L{slimtwist.relay.arguments}.
     @raise ValueError: an argument is wrong; the text names it.
     """
-    if unix == "":
-        raise ValueError("unix: the path of the socket is missing")
+    tcp_port = number("port", port, least=1)
+    if unix is not None:
+        _check_unix(unix, bool(host), tcp_port != 25, arguments)
     if not (host or unix):
         raise ValueError("the host is missing: write smtp:HOST, or smtp:unix=PATH")
-    tcp_port = number("port", port, least=1)
     tls_first = tcp_port == _SUBMISSIONS and unix is None
     return StaticSmtpRelay(
         _host(host or "localhost"),
@@ -60,13 +67,28 @@ def parse_lmtp(
 ) -> IRelay:
     """Build a relay to an LMTP server. See L{StaticLmtpRelay}.
 
+    @param host: beside C{unix}, the name that a certificate is for.
     @param arguments: of L{slimtwist.relay.arguments}.
     @raise ValueError: an argument is wrong; the text names it.
     """
-    if unix == "":
-        raise ValueError("unix: the path of the socket is missing")
     tcp_port = number("port", port, least=1)
+    if unix is not None:
+        _check_unix(unix, host != "localhost", tcp_port != 24, arguments)
     return StaticLmtpRelay(_host(host), tcp_port, unix=unix, **connection(runtime, arguments))
+
+
+def _check_unix(path: str, host: bool, port: bool, arguments: Mapping[str, str]) -> None:
+    """Check that nothing given beside the path of a UNIX socket is without effect.
+
+    @raise ValueError: something is.
+    """
+    if not path:
+        raise ValueError("unix: the path of the socket is missing")
+    if port:
+        raise ValueError("port: it means nothing beside unix, which stands in its place")
+    if host and (arguments.get("tls") == "none" or "reference" in arguments):
+        said = "it is for a certificate only, and none is looked at by that name"
+        raise ValueError(f"host: beside unix {said}; leave it out")
 
 
 def _host(text: str) -> str:
@@ -85,9 +107,9 @@ def parse_mx(
     *,
     port: str = "25",
     stale: str | None = None,
-    allow_networks: str = "",
-    deny_networks: str = "",
-    own: str = "",
+    allow_networks: str | None = None,
+    deny_networks: str | None = None,
+    own: str | None = None,
     destinations: str = "1000",
     **arguments: str,
 ) -> IRelay:
@@ -106,20 +128,28 @@ def parse_mx(
         stale=0 if stale is None else seconds("stale", stale),
         allow_networks=_networks("allow_networks", allow_networks),
         deny_networks=_networks("deny_networks", deny_networks),
-        own=_list(own),
+        own=_list("own", own),
         destinations=number("destinations", destinations, least=1, most=1_000_000),
         **connection(runtime, arguments),
     )
 
 
-def _list(text: str) -> list[str]:
-    """Return what stands between commas, without the brackets that protect colons."""
-    return text.replace("[", "").replace("]", "").split(",") if text else []
+def _list(name: str, text: str | None) -> list[str]:
+    """Return what stands between commas, without the brackets that protect colons.
+
+    @raise ValueError: there is nothing between two of them; the text names the argument.
+    """
+    if text is None:
+        return []
+    found = text.replace("[", "").replace("]", "").split(",")
+    if not all(map(str.strip, found)):
+        raise ValueError(f"{name}={text!r} has an empty entry")
+    return found
 
 
-def _networks(name: str, text: str) -> list[str]:
+def _networks(name: str, text: str | None) -> list[str]:
     """Return the networks of an argument. Raises ValueError, which names it, if one is none."""
-    found = _list(text)
+    found = _list(name, text)
     try:
         Networks(found)
     except ValueError as error:

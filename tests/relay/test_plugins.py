@@ -71,6 +71,17 @@ class DescriptionTests(SynchronousTestCase):
         self.reactor.listenUNIX("/run/hop", self.hop)
         self.assertEqual(self.deliver("smtp:unix=/run/hop"), ["250 2.0.0 taken"])
 
+    def test_unix_name(self) -> None:
+        """A host beside a UNIX socket is not connected to: it is what a certificate is for (L9)."""
+        self.reactor.listenUNIX("/run/hop", self.hop)
+        self.assertEqual(self.deliver("smtp:mx.example:unix=/run/hop"), ["250 2.0.0 taken"])
+        for kind in ("smtp", "lmtp"):
+            for host, name in (("mx.example:", "mx.example"), ("", "localhost")):
+                relay = self.runtime.relay(f"{kind}:{host}unix=/run/hop:tls=verify")
+                assert isinstance(relay, StaticSmtpRelay)
+                place = relay._connector.place  # noqa: SLF001 - nowhere else to be seen
+                self.assertEqual((place.host, place.unix), (name, "/run/hop"))
+
     def test_ehlo(self) -> None:
         """The name for EHLO is the description's, or the host's own."""
         self.reactor.add_host("mx.example", self.hop)
@@ -143,6 +154,11 @@ class DescriptionTests(SynchronousTestCase):
             "smtp:mx.example:pool_size=0": "smtp: pool_size='0' is",
             "smtp:unix=": "smtp: unix: the path of the socket is missing",
             "lmtp:unix=": "lmtp: unix: the path of the socket is missing",
+            "smtp:mx.example:port=": "smtp: port='' is not a whole number",
+            "smtp:mx.example:port=3:unix=/x": "smtp: port: it means nothing beside unix",
+            "lmtp:mx.example:25:unix=/x": "lmtp: port: it means nothing beside unix",
+            "smtp:mx.example:unix=/x:tls=none": "smtp: host: beside unix it is for a certificate",
+            "lmtp:a:unix=/x:reference=b": "lmtp: host: beside unix it is for a certificate",
             "smtp:mx.example:tls=none:tls_first=yes": "without TLS there is no TLS first",
             "smtp:mx.example:tls=encrypt:trust=/nowhere": "trust: /nowhere",
             "smtp:2001:db8::1": "a colon within one needs brackets",
@@ -210,6 +226,11 @@ class MxTests(MxTestCase):
             "mx:stale=x": "mx: stale='x' is not a number of seconds",
             "mx:deny_networks=x": "mx: deny_networks: 'x' is not a network",
             "mx:allow_networks=x": "mx: allow_networks: 'x' is not a network",
+            "mx:own=a,,b": "mx: own='a,,b' has an empty entry",
+            "mx:own=": "mx: own='' has an empty entry",
+            "mx:own=a, ": "mx: own='a, ' has an empty entry",
+            "mx:deny_networks=": "mx: deny_networks='' has an empty entry",
+            "mx:allow_networks=192.0.2.0/24,": "mx: allow_networks='192.0.2.0/24,' has an empty",
             "mx:destinations=0": "mx: destinations='0'",
             "mx:credentials=/nowhere": "mx: unknown argument 'credentials'; beside its own there",
             "mx:reference=x": "mx: unknown argument 'reference'",
