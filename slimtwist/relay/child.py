@@ -59,16 +59,15 @@ class Child:
         """Check what can be known before anything runs."""
         for name, value in self.environment.items():
             if not name or "=" in name or "\0" in name + value:
-                raise ValueError(
-                    f"{name!r} cannot be the name of a variable, or its value holds NUL"
-                )
+                said = "cannot be the name of a variable, or its value holds NUL"
+                raise ValueError(f"environment: {name!r} {said}")
         if not 0 <= self.umask <= 0o777:
             raise ValueError(f"umask {self.umask:o} is not from 0 to 777")
         if not self.directory.startswith("/") or "\0" in self.directory:
             raise ValueError(f"directory {self.directory!r} does not begin with /")
         _check_limits(self.limits)
         if self.group is not None and self.user is None:
-            raise ValueError("a group needs a user to go with it")
+            raise ValueError("group: it needs a user to go with it")
         if self._ids is not None and self._ids[0] == 0 and not self.allow_root:
             raise ValueError("user=root runs nothing without allow_root")
 
@@ -126,9 +125,9 @@ class Child:
             return None
         try:
             entry = pwd.getpwuid(int(self.user)) if _number(self.user) else pwd.getpwnam(self.user)
-            return entry.pw_uid, _gid(self.group, entry.pw_gid)
-        except (KeyError, OverflowError) as error:
-            raise ValueError(f"no such user or group: {error.args[0]}") from error
+        except (KeyError, OverflowError, ValueError) as error:
+            raise ValueError(f"user: there is no {self.user!r}") from error
+        return entry.pw_uid, _gid(self.group, entry.pw_gid)
 
 
 def _number(text: str) -> bool:
@@ -138,16 +137,19 @@ def _number(text: str) -> bool:
 def _gid(group: str | None, default: int) -> int:
     if group is None:
         return default
-    return int(group) if _number(group) else grp.getgrnam(group).gr_gid
+    try:
+        return int(group) if _number(group) else grp.getgrnam(group).gr_gid
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"group: there is no {group!r}") from error
 
 
 def _check_limits(limits: Mapping[str, int]) -> None:
     for name, value in limits.items():
         if name not in LIMITS:
-            raise ValueError(f"no limit {name!r}; there are {', '.join(LIMITS)}")
+            raise ValueError(f"limits: there is no {name!r}; there are {', '.join(LIMITS)}")
         _, most = resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}"))
         if value < 0 or (most != resource.RLIM_INFINITY and value > most):
-            raise ValueError(f"limit {name}={value} is below 0, or above the daemon's own {most}")
+            raise ValueError(f"limits: {name}={value} is below 0, or above the daemon's own {most}")
 
 
 @contextmanager

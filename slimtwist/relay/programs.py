@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from slimtwist.description import number, seconds, switch
@@ -17,6 +18,8 @@ from slimtwist.interfaces import IRelay
 from slimtwist.relay.child import Child
 from slimtwist.relay.dress import Dress
 from slimtwist.relay.pipe import DovecotLdaRelay, MaildropRelay, PipeRelay
+from slimtwist.relay.template import Template
+from slimtwist.relay.template import command as read_command
 from slimtwist.runtime import Runtime
 
 Maker = Callable[[str, str], Any]
@@ -108,7 +111,10 @@ def parse_pipe(runtime: Runtime, *, command: str, **arguments: str) -> IRelay:
     @param arguments: of L{ARGUMENTS}.
     @raise ValueError: an argument is wrong; the text names it.
     """
-    return PipeRelay(_words("command", command), **_running(runtime, arguments, eol="crlf"))
+    words = _words("command", command)
+    with _naming("command"):
+        read_command(words)
+    return PipeRelay(words, **_running(runtime, arguments, eol="crlf"))
 
 
 def parse_maildrop(
@@ -119,7 +125,7 @@ def parse_maildrop(
     @param arguments: of L{ARGUMENTS}.
     @raise ValueError: an argument is wrong; the text names it.
     """
-    more = _words("extra_args", extra_args)
+    more = _further(path, extra_args)
     running = _running(runtime, arguments, eol="lf")
     return MaildropRelay(path, extra_args=more, **running)
 
@@ -132,9 +138,32 @@ def parse_dovecot_lda(
     @param arguments: of L{ARGUMENTS}.
     @raise ValueError: an argument is wrong; the text names it.
     """
-    more = _words("extra_args", extra_args)
+    more = _further(path, extra_args)
     running = _running(runtime, arguments, eol="lf")
     return DovecotLdaRelay(path, extra_args=more, **running)
+
+
+def _further(path: str | None, extra_args: str) -> list[str]:
+    """Return further arguments of a program.
+
+    @raise ValueError: they are wrong, or the path is; the text names the argument.
+    """
+    if path is not None:
+        with _naming("path"):
+            read_command([path])
+    words = _words("extra_args", extra_args)
+    with _naming("extra_args"):
+        for word in words:
+            Template.parse(word)
+    return words
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def _running(runtime: Runtime, given: Mapping[str, str], *, eol: str) -> dict[str, Any]:

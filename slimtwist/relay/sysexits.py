@@ -52,9 +52,10 @@ def exit_statuses(changes: Mapping[int, str]) -> Mapping[int, str]:
     """
     for status, code in changes.items():
         if not 0 <= status <= 255:
-            raise ValueError(f"{status} is not an exit status from 0 to 255")
+            raise ValueError(f"exit_codes: {status} is not an exit status from 0 to 255")
         if not re.fullmatch(r"[245]\.\d{1,3}\.\d{1,3}", code, re.ASCII):
-            raise ValueError(f"{code!r} is not a code such as 4.3.0 for exit status {status}")
+            said = f"{code!r} is not a code such as 4.3.0 for exit status {status}"
+            raise ValueError(f"exit_codes: {said}")
     return MappingProxyType({**EXIT_STATUSES, **changes})
 
 

@@ -140,23 +140,24 @@ class WrongTests(SynchronousTestCase):
         """Each error names the part."""
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         cases: dict[str, dict[str, Any]] = {
-            "no limit 'rss'": {"limits": {"rss": 1}},
-            "limit cpu=-1": {"limits": {"cpu": -1}},
-            f"limit nofile={most + 1}": {"limits": {"nofile": most + 1}},
-            "a group needs a user": {"group": "mail"},
-            "no such user or group": {"user": "nobody-at-all"},
-            "no such user or group: 'getgrnam(): name not found: 'no-group''": {
-                "user": "nobody", "group": "no-group"},
+            "limits: there is no 'rss'": {"limits": {"rss": 1}},
+            "limits: cpu=-1": {"limits": {"cpu": -1}},
+            f"limits: nofile={most + 1}": {"limits": {"nofile": most + 1}},
+            "group: it needs a user": {"group": "mail"},
+            "user: there is no 'nobody-at-all'": {"user": "nobody-at-all"},
+            "user: there is no 'a\\x00b'": {"user": "a\0b"},
+            f"user: there is no '{'9' * 30}'": {"user": "9" * 30},
+            "group: there is no 'no-group'": {"user": "nobody", "group": "no-group"},
             "user=root": {"user": "root"},
             "umask 1000": {"umask": 0o1000},
             "directory 'x'": {"directory": "x"},
-            "'A=B' cannot be": {"environment": {"A=B": "c"}},
-            "'' cannot be": {"environment": {"": "c"}},
-            "'A' cannot be": {"environment": {"A": "c\0"}},
+            "environment: 'A=B' cannot be": {"environment": {"A=B": "c"}},
+            "environment: '' cannot be": {"environment": {"": "c"}},
+            "environment: 'A' cannot be": {"environment": {"A": "c\0"}},
         }  # fmt: skip
         for text, options in cases.items():
             error = self.assertRaises(ValueError, Child, **options)
-            self.assertIn(text.split(": '")[0], str(error))
+            self.assertIn(text, str(error))
 
     def test_never_ran(self) -> None:
         """What Twisted says of a child that became no program is told from a program's words."""
