@@ -287,6 +287,10 @@ class WrongTests(RelayTestCase):
             ({"route": ["smtp:x"]}, "--route 'smtp:x': it is not DOMAIN=DESCRIPTION"),
             ({"route": ["a b=blackhole:"]}, "--route 'a b=blackhole:': 'a b' is not a domain"),
             ({"route": ["a=x:"]}, "--route 'a=x:': no relay 'x'"),
+            (
+                {"route": ["from=mx:"]},
+                "--route 'from=mx:': the domain of the sender is missing: write",
+            ),
             ({"route": ["a=blackhole:", "A=smtp:x"]}, "--route 'A=smtp:x': 'a' has a route"),
             ({"define": ["a"]}, "--define: 'a' is not NAME=DESCRIPTION"),
             ({"define": ["a=mx:", "a=mx:"]}, "--define: 'a' is given twice"),

@@ -17,6 +17,7 @@ from slimtwist.runtime import Runtime
 
 #: Before the domain of a sender.
 FROM: Final = "from"
+_NO_SENDER: Final = "the domain of the sender is missing: write from=DOMAIN=RELAY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,14 @@ class Route:
         @raise ValueError: it is neither.
         """
         domain, equals, description = text.partition("=")
-        further, behind, rest = description.partition("=")
-        # A domain of the one label "from" may have a description with arguments.
-        by_sender = bool(domain == FROM and behind and not {*further} & {":", "["})
-        if by_sender:
-            domain, description = further, rest
         if not equals:
             raise ValueError("it is not DOMAIN=DESCRIPTION")
+        by_sender = domain.lower() == FROM
+        if by_sender:
+            domain, equals, description = description.partition("=")
+            # Behind a colon or in brackets it is the equals sign of an argument.
+            if not equals or {*domain} & {":", "["}:
+                raise ValueError(_NO_SENDER)
         star = "*." if domain.startswith("*.") else ""
         return cls(star + a_label(domain.removeprefix("*.")), description, by_sender)
 

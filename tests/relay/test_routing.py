@@ -23,9 +23,7 @@ class RouteTests(SynchronousTestCase):
             "from=a.example=b": Route("a.example", "b", by_sender=True),
             "from=*.a.example=smtp:b:port=25": Route("*.a.example", "smtp:b:port=25", True),
             "from=from=b": Route("from", "b", by_sender=True),
-            "from=b": Route("from", "b"),
-            "from=smtp:b:port=25": Route("from", "smtp:b:port=25"),
-            "from=[smtp:b:port=25]": Route("from", "[smtp:b:port=25]"),
+            "From=a.example=b": Route("a.example", "b", by_sender=True),
             "a=b=c": Route("a", "b=c"),
         }.items():
             self.assertEqual(Route.parse(text), route, text)
@@ -35,6 +33,14 @@ class RouteTests(SynchronousTestCase):
         for text in ("", "a.example", "from"):
             error = self.assertRaises(ValueError, Route.parse, text)
             self.assertEqual(str(error), "it is not DOMAIN=DESCRIPTION")
+
+    def test_no_sender(self) -> None:
+        """Nothing but a sender's domain stands behind C{from=}; to one "from" there is no route."""
+        for rest in ("mx:", "b", "", "smtp:b:port=25", "[smtp:b:port=25]"):
+            for word in ("from", "FROM"):
+                error = self.assertRaises(ValueError, Route.parse, f"{word}={rest}")
+                said = "the domain of the sender is missing: write from=DOMAIN=RELAY"
+                self.assertEqual(str(error), said, rest)
 
     def test_text(self) -> None:
         """An operator reads whose mail it is about."""
@@ -104,9 +110,10 @@ class DescriptionTests(SynchronousTestCase):
             "route:a:b.example=x": "route: 'b.example=x': no relay 'x'; installed are",
             "route:a:b c=b": "route: 'b c=b': 'b c' is not a domain",
             "route:a:b.example=b:B.example=c": "route: 'B.example=c': 'b.example' has a route",
-            "route:a:from=x": "route: 'from=x': no relay 'x'",
+            "route:a:from=x": "route: 'from=x': the domain of the sender is missing: write",
+            "route:a:from=s.example=x": "route: 'from=s.example=x': no relay 'x'",
             "route:a:from=s.example=b,S.example=b": "'s.example' has a route already",
-            "route:a:from=[s.example=d]": "'s.example=d' does not begin with the name of a relay",
+            "route:a:from=[s.example=d]": "'from=[s.example=d]': the domain of the sender is",
         }.items():
             error = self.assertRaises(ValueError, self.runtime.relay, description)
             self.assertIn(text, str(error))
