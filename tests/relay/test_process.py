@@ -158,7 +158,7 @@ class RunTests(ProgramCase):
         run = self.begin("echo $$ > pid; sleep 60")
         pid = await self.pid()
         run.abandon()
-        self.successResultOf(run.gone)
+        await run.gone
         await self.until(lambda: not running(pid))
         await self.until(lambda: not Path(f"/proc/{pid}").exists())
 
