@@ -23,7 +23,7 @@ from slimtwist.edge.http import HttpEdgeFactory
 from slimtwist.edge.http.identity import TokenFile
 from slimtwist.edge.options import EdgeOptions
 from slimtwist.edge.smtp import SmtpEdgeFactory
-from slimtwist.endpoints import is_local, may_have_tls, server_endpoint
+from slimtwist.endpoints import is_local, may_have_tls, server_endpoint, tcp_port
 from slimtwist.installed import installed
 from slimtwist.interfaces import IQueue, IRelay
 from slimtwist.limits import Limits, Timeouts
@@ -41,6 +41,11 @@ _ONE_RECIPIENT: Final = (
     "nothing is stored: each client gets the next hop's own reply, so an SMTP transaction takes "
     "one recipient, and further ones get 452 4.5.3; LMTP takes them all, and is for clients that "
     "ignore refused recipients"
+)
+_LMTP: Final = "--lmtp"
+_SMTP_PORT: Final = 25
+_NO_LMTP_HERE: Final = (
+    "LMTP must never be spoken on port 25 (RFC 2033 5); write another port, or unix:PATH"
 )
 # RFC 5321 2.3.5: what a host says of itself must be a name that can be looked up.
 _UNQUALIFIED: Final = (
@@ -184,7 +189,7 @@ def _listeners(choices: Choices, runtime: Runtime, queue: IQueue) -> list[Listen
     clients = Clients(runtime.limits)
     wanted: list[tuple[str, Sequence[str], Callable[[], Edge]]] = [
         ("--smtp", smtp, lambda: SmtpEdgeFactory(*common, options, clients)),
-        ("--lmtp", choices.lmtp, lambda: SmtpEdgeFactory(*common, lmtp, clients)),
+        (_LMTP, choices.lmtp, lambda: SmtpEdgeFactory(*common, lmtp, clients)),
         ("--http", choices.http, lambda: HttpEdgeFactory(*common, web, clients)),
     ]
     return [
@@ -215,6 +220,8 @@ def _check_secrecy(choices: Choices, others: Sequence[str], options: EdgeOptions
 
 def _listener(option: str, text: str, runtime: Runtime, edge: Edge) -> Listener:
     with _blaming(f"{option} {text!r}"):
+        if option == _LMTP and tcp_port(text) == _SMTP_PORT:
+            raise ValueError(_NO_LMTP_HERE)
         return Listener(server_endpoint(runtime.reactor, text), edge, text)
 
 

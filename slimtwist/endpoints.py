@@ -7,17 +7,19 @@ Who can connect is judged with caution: what is not known to be for this host al
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any, Final
 
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 
-from slimtwist.description import parse_description
+from slimtwist.description import Description, parse_description
 
 _LOOPBACK: Final = re.compile(r"127\.[0-9.]+\Z|::1\Z|localhost\Z")
 #: Kinds that carry octets as they are; others may add TLS.
 _PLAIN: Final = frozenset({"tcp", "tcp6", "unix", "systemd", "fd"})
+_PORT: Final = re.compile(r"[0-9]{1,9}\Z")
+#: Before another kind.
+_PROXIED: Final = "haproxy"
 #: Kinds of which C{interface} says who can connect.
 _BOUND: Final = frozenset({"tcp", "tcp6", "ssl", "tls"})
 
@@ -37,23 +39,32 @@ def server_endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:  # noqa: 
     return endpoint
 
 
+def tcp_port(text: str) -> int | None:
+    """Return the TCP port that an endpoint listens on; C{None} if that cannot be told."""
+    parsed = _parsed(text)
+    kind, words = parsed.prefix, parsed.args
+    if kind == _PROXIED and words:
+        kind, *words = words
+    port = parsed.kwargs.get("port", words[0] if words else "")
+    return int(port) if kind in _BOUND and _PORT.match(port) else None
+
+
 def is_local(text: str) -> bool:
     """Tell whether nobody but this host can connect; behind a proxy, others do."""
-    kind, arguments = _words(text)
-    if kind in _BOUND:
-        return _LOOPBACK.match(arguments.get("interface", "")) is not None
-    return kind == "unix"
+    parsed = _parsed(text)
+    if parsed.prefix in _BOUND:
+        return _LOOPBACK.match(parsed.kwargs.get("interface", "")) is not None
+    return parsed.prefix == "unix"
 
 
 def may_have_tls(text: str) -> bool:
     """Tell whether connections may be protected from the start."""
-    return _words(text)[0] not in _PLAIN
+    return _parsed(text).prefix not in _PLAIN
 
 
-def _words(text: str) -> tuple[str, Mapping[str, str]]:
-    """Return kind and named arguments; in this the grammar of endpoints is that of relays."""
+def _parsed(text: str) -> Description:
+    """Take an endpoint apart; in this the grammar of endpoints is that of relays."""
     try:
-        parsed = parse_description(text)
+        return parse_description(text)
     except ValueError:
-        return "", {}
-    return parsed.prefix, parsed.kwargs
+        return Description("")

@@ -313,6 +313,8 @@ class WrongTests(RelayTestCase):
             ({"bare_newline": "keep"}, "--bare-newline: bare newline 'keep' is not 'reject'"),
             ({"smtp": ["2525"]}, "--smtp '2525': "),
             ({"smtp": ["tcp:x"]}, "--smtp 'tcp:x': "),
+            ({"lmtp": ["tcp:25"]}, "--lmtp 'tcp:25': LMTP must never be spoken on port 25"),
+            ({"lmtp": ["unix:/x", "tcp6:port=25"]}, "--lmtp 'tcp6:port=25': LMTP must never be"),
             ({"lmtp": ["nothing:x"]}, "--lmtp 'nothing:x': "),
             ({"http": ["nothing:x"]}, "--http 'nothing:x': "),
             ({"tokens": ["/x"]}, "--tokens: tokens are for clients of --http"),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.trial.unittest import SynchronousTestCase
 
-from slimtwist.endpoints import is_local, may_have_tls, server_endpoint
+from slimtwist.endpoints import is_local, may_have_tls, server_endpoint, tcp_port
 from slimtwist.testing import MemoryReactor
 
 
@@ -55,6 +55,22 @@ class EndpointTests(SynchronousTestCase):
             "a=b:a=c",
         ):
             self.assertFalse(is_local(text), text)
+
+    def test_port(self) -> None:
+        """The port is told where it is plain, with or without its name, also behind a proxy."""
+        for text in (
+            "tcp:25",
+            "tcp:port=25",
+            "tcp:interface=127.0.0.1:port=25",
+            "tcp6:25:interface=\\:\\:1",
+            "ssl:025:privateKey=/x",
+            "haproxy:tcp:25",
+            "haproxy:tcp6:port=25",
+        ):
+            self.assertEqual(tcp_port(text), 25, text)
+        self.assertEqual(tcp_port("tcp:2525:backlog=25"), 2525)
+        for text in ("unix:25", "tcp:", "tcp:x", "haproxy:", "haproxy:unix:25", "fd:25", "x=y:25"):
+            self.assertIsNone(tcp_port(text), text)
 
     def test_tls(self) -> None:
         """What is known to carry octets as they are has no TLS."""
