@@ -41,7 +41,8 @@ from slimtwist.edge.replies import (
 from slimtwist.edge.setting import Setting
 from slimtwist.reply import printable
 
-#: After so many wrong credentials a client is cut off.
+#: After so many wrong credentials a client may try no more.  As many as there are mechanisms:
+#: common clients try one password by each of them in turn, and have to learn that it is wrong.
 _FAILURES: Final = 3
 
 
@@ -110,6 +111,8 @@ class Authentication:
         @param argument: the mechanism, and perhaps the first response.
         @raise Refusal: the client has not proved who it is.
         """
+        if self._failures >= _FAILURES:
+            raise Refusal(TOO_MANY_FAILURES, fatal=True)
         word, _, first = argument.decode("ascii").partition(" ")
         if word.upper() not in mechanisms(portal):
             raise Refusal(UNKNOWN_MECHANISM)
@@ -119,8 +122,7 @@ class Authentication:
             await self._login(portal, credentials)
         except (LoginFailed, UnhandledCredentials):
             self._failures += 1
-            fatal = self._failures >= _FAILURES
-            raise Refusal(TOO_MANY_FAILURES if fatal else AUTH_FAILED, fatal=fatal) from None
+            raise Refusal(AUTH_FAILED) from None
         return AUTHENTICATED
 
     async def ask(self, challenge: bytes) -> bytes:

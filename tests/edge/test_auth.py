@@ -262,11 +262,37 @@ class Refusals(AuthTestCase):
         self.assertEqual(visitor.replies(), ["421 4.4.2 timed out"])
 
     def test_guessing(self) -> None:
-        """After three wrong passwords a client is cut off (ING-20)."""
+        """After three wrong passwords nothing is looked at, and the client is cut off (ING-20)."""
+        for guess in (b"guess", b"secret"):
+            visitor = self.met()
+            said = b"AUTH PLAIN " + coded(b"", b"joe", b"guess")
+            last = b"AUTH PLAIN " + coded(b"", b"joe", guess)
+            self.assertEqual(self.codes(visitor, said * 3 + last * 97), WRONG * 3 + ["421 4.7.0"])
+            self.assertIsNotNone(visitor.lost)
+
+    def test_guessing_in_tls(self) -> None:
+        """Guesses before TLS count as well (ING-20, TLS-06)."""
         visitor = self.met()
-        said = b"AUTH PLAIN " + coded(b"", b"joe", b"guess")
-        self.assertEqual(self.codes(visitor, said * 100), WRONG * 2 + ["421 4.7.0"])
-        self.assertIsNotNone(visitor.lost)
+        wrong = b"AUTH PLAIN " + coded(b"", b"joe", b"guess")
+        self.assertEqual(self.codes(visitor, wrong * 2), WRONG * 2)
+        self.say(visitor, b"STARTTLS\r\n")
+        visitor.transport.startTLS(CertificateOptions())
+        self.say(visitor, b"EHLO x\r\n")
+        self.assertEqual(self.codes(visitor, wrong * 2), [*WRONG, "421 4.7.0"])
+
+    def test_every_mechanism(self) -> None:
+        """Who tries one password by each mechanism learns that it is wrong (RFC 4954 6)."""
+        visitor = self.met()
+        ways = {
+            b"CRAM-MD5": (b"AUTH CRAM-MD5\r\n", coded(b"joe 00")),
+            b"PLAIN": (b"AUTH PLAIN " + coded(b"", b"joe", b"guess"),),
+            b"LOGIN": (b"AUTH LOGIN " + coded(b"joe"), coded(b"guess")),
+        }
+        offered = self.offer.partition("AUTH ")[2].partition("\n")[0]
+        self.assertEqual({*offered.encode().split()}, {*ways})
+        for lines in ways.values():
+            self.assertEqual(self.dialogue(visitor, *lines), WRONG)
+        self.assertEqual(self.codes(visitor, b"QUIT\r\n"), ["221 2.0.0"])
 
 
 class Checkers(AuthTestCase):

@@ -7,6 +7,7 @@ Clients are strangers when ``--relay-from`` names a network that they are not in
 from __future__ import annotations
 
 from pathlib import Path
+from smtplib import SMTPAuthenticationError
 
 from tests.integration.certificates import Authority
 from tests.integration.clients import swaks
@@ -29,6 +30,15 @@ def _mechanisms(port: int, authority: Authority | None) -> str:
 def _in_clear(port: int) -> tuple[int, str]:
     with session(port) as smtp:
         return say(smtp, "AUTH PLAIN AGFsaWNlAHNlIGNyZXQ=")
+
+
+def _refusal(port: int, authority: Authority) -> int:
+    with session(port, tls=trusting(authority)) as smtp:
+        try:
+            smtp.login("alice", "wrong")
+        except SMTPAuthenticationError as error:
+            return error.smtp_code
+    return 0
 
 
 class AccessTests(DaemonCase):
@@ -98,6 +108,11 @@ class AccessTests(DaemonCase):
         finished = await swaks(relay.port, *_FAR, "--tls", *optional, octets=_MESSAGE)
         self.assertEqual(finished.status, 24, finished.text)
         self.assertIn(" 550 5.7.1 ", finished.text)
+
+    async def test_wrong_everywhere(self) -> None:
+        """A client that tries one password by each mechanism is told 535, not 421."""
+        code = await in_thread(_refusal, self.guarded().port, self.authority)
+        self.assertEqual(code, 535)
 
     async def test_in_clear(self) -> None:
         """A password in clear is not even looked at."""
