@@ -42,7 +42,7 @@ def server_endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:  # noqa: 
 def tcp_port(text: str) -> int | None:
     """Return the TCP port that an endpoint listens on; C{None} if that cannot be told."""
     parsed = _parsed(text)
-    kind, words = parsed.prefix, parsed.args
+    kind, words = parsed.prefix, [*parsed.args]
     if kind == _PROXIED and words:
         kind, *words = words
     port = parsed.kwargs.get("port", words[0] if words else "")
