@@ -6,6 +6,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 from runpy import run_path
+from textwrap import dedent
 from typing import Any
 
 from twisted.application.service import IService
@@ -17,6 +18,7 @@ from slimtwist.testing import FakeSmarthost
 from tests.edge.mail.world import HELLO, LOGIN, MESSAGE, MailTestCase
 from tests.edge.spool import Spool
 from tests.edge.world import STRANGER, Visitor, code
+from tests.events import Events
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "mail_service.tac"
 
@@ -85,8 +87,36 @@ class ServiceTests(MailTestCase):
         self.assertEqual(self.kept(), [])
 
 
+class Listening:
+    """What a program listens with, in place of a reactor."""
+
+    def __init__(self, case: MailTestCase) -> None:
+        self._case = case
+
+    def listenTCP(self, port: int, factory: Any) -> None:  # noqa: ANN401 - as in Twisted
+        """Listen as the other tests do."""
+        self._case.assertEqual(port, 25)
+        self._case.open(factory)
+
+
 class ServerTests(MailTestCase):
     """The server of the documentation."""
+
+    def test_lines(self) -> None:
+        """The first lines of the page do it; the log has the queue's name for the relay."""
+        page = (EXAMPLE.parents[1] / "twisted-mail.rst").read_text()
+        _, lines = page.split(".. code-block:: python\n\n", 1)
+        snippet = dedent(lines.partition("\n\n")[0])
+        self.assertEqual(len(snippet.splitlines()), 5)
+        smarthost = FakeSmarthost()
+        self.reactor.add_host("smarthost.example.com", smarthost, 587)
+        events = Events.of(self)
+        names = run_path(str(EXAMPLE.with_name("mail_server.py")))
+        names |= {"default_runtime": lambda: self.runtime, "reactor": Listening(self)}
+        exec(snippet, names)
+        self.assertEqual(self.send(self.met())[-1], "250 2.0.0 taken")
+        self.assertTrue(smarthost.messages[0].octets.endswith(b"\r\n" + MESSAGE))
+        self.assertEqual([each["relay"] for each in events.attempts], ["smarthost"])
 
     def test_relayed(self) -> None:
         """What it takes goes to the smart host, whose reply comes back (L11)."""
