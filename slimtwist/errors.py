@@ -66,8 +66,8 @@ FAULTS: Final[Mapping[str, Reply]] = MappingProxyType(
     }
 )
 
-#: RFC 7504: such a greeting says that the host takes no mail at all.
-_NO_MAIL_HERE: Final = frozenset({521, 556})
+#: RFC 7504 3: as a greeting it says that the host takes no mail at all.  Its 556 is for RCPT (4).
+_NO_MAIL_HERE: Final = 521
 #: Characters that are kept of a detail.
 _DETAIL: Final = 1024
 _AMBIGUOUS: Final = "the message may be delivered more than once"
@@ -211,7 +211,7 @@ def refusal(reply: Reply, command: str, *, host: str | None, tls: str | None = N
     """
     if reply.code < 400:
         raise ValueError(f"{reply} refuses nothing")
-    no_mail_here = command == "greeting" and reply.code in _NO_MAIL_HERE
+    no_mail_here = command == "greeting" and reply.code == _NO_MAIL_HERE
     if STAGES[command].scope == "host" and reply.permanent and not no_mail_here:
         reply = reply.softened(f"{command} refused")
     return Outcome.of(reply, host=host, command=command, tls=tls)

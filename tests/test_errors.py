@@ -212,9 +212,15 @@ class RefusalTests(SynchronousTestCase):
 
     def test_no_mail_here(self) -> None:
         """A greeting of 521 says that the host takes no mail at all: another may (PEER-08)."""
-        for code in (521, 556):
+        outcome = refusal(Reply(521), "greeting", host="mx")
+        self.assertIs(Verdict.FAILED, outcome.verdict)
+        self.assertTrue(try_next_host(outcome))
+
+    def test_greeting(self) -> None:
+        """Any other 5yz as a greeting defers, also 556, which is for RCPT (PEER-08, RFC 7504 4)."""
+        for code in (500, 501, 502, 503, 504, 530, 535, *range(550, 557), 571, 599):
             outcome = refusal(Reply(code), "greeting", host="mx")
-            self.assertIs(Verdict.FAILED, outcome.verdict)
+            self.assertIs(Verdict.DEFERRED, outcome.verdict, code)
             self.assertTrue(try_next_host(outcome))
 
     def test_unknown_command(self) -> None:

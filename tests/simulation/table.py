@@ -73,7 +73,7 @@ def kind_of(stage: str, code: int) -> str:
     if 400 <= code < 500:
         return "transient"
     if 500 <= code < 600:
-        return "no mail" if stage == "greeting" and code in (521, 556) else "permanent"
+        return "no mail" if stage == "greeting" and code == 521 else "permanent"
     if stage in _EXPECTED:
         return "yes" if code == _EXPECTED[stage] else "violation"
     return "yes" if 200 <= code < 300 and code not in _FOREIGN else "violation"
@@ -160,7 +160,7 @@ the two in each of its runs; this page is made of it, and a test keeps the two i
 
 ``yes`` is the reply that is hoped for at that point: 354 to DATA, 235 to AUTH, 220 to a connection
 and to STARTTLS, 250 to EHLO, any 2yz elsewhere that RFC 5321 does not give to other commands.
-``no mail`` is a greeting of 521 or 556 (RFC 7504), ``goodbye`` is 421. A ``violation`` is all that
+``no mail`` is a greeting of 521 (RFC 7504), ``goodbye`` is 421. A ``violation`` is all that
 is no reply, or cannot stand there: the wrong class, an invalid code, lines with different codes, a
 line or a reply without end. ``lost`` is an end of the connection before a complete reply, also in
 the middle of one.

@@ -69,7 +69,7 @@ def refused(code: int) -> str:
 
 def refused_session(code: int) -> str:
     """Return what an exception with the code of a greeting means (RFC 7504)."""
-    return "failed" if code in {521, 556} else "deferred"
+    return "failed" if code == 521 else "deferred"
 
 
 def everyone(task: Task, word: str, detail: object) -> Told:

@@ -64,14 +64,14 @@ class HostTests(SynchronousTestCase):
         return error
 
     def test_greetings(self) -> None:
-        """A refusal of ours defers; 521 and 556 say that the host takes no mail (PEER-08)."""
+        """A refusal of ours defers; only 521 says that the host takes no mail (PEER-08)."""
         for code, kind in (
             (421, TransientRelayError),
             (450, TransientRelayError),
             (550, TransientRelayError),
             (554, TransientRelayError),
             (521, PermanentRelayError),
-            (556, PermanentRelayError),
+            (556, TransientRelayError),
         ):
             world = World(FakeSmarthost({"GREETING": (f"{code} text", Stall())}))
             error = self.error(world.begin(), world.reactor)
