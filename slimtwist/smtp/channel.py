@@ -49,11 +49,14 @@ class Trouble:
     @ivar kind: the error that it leads to.
     @ivar detail: for its text.
     @ivar reply: what the peer itself said of it: a 421, or a refusal in the middle of a message.
+    @ivar extra: a refusal that came together with the last reply that was owed, and nothing behind
+        it: for a driver that knows what else than that reply it can be about.
     """
 
     kind: type[TransientRelayError]
     detail: str
     reply: bytes | None = None
+    extra: bytes | None = None
 
 
 class Broken(Exception):
@@ -264,7 +267,10 @@ class Channel(Protocol):
             return Trouble(ConnectionLost, "the host said goodbye", first)
         if self._left is not None and first[:1] in b"45":
             return Trouble(ProtocolViolation, "refused before its end", first)
-        return Trouble(ProtocolViolation, f"unexpected reply {ascii(first[:40])[1:]}")
+        alone = bool(owed) and len(extra) == 1 and self._reader.clean
+        detail = f"unexpected reply {ascii(first[:40])[1:]}"
+        refusal = first if alone and first[:1] in b"45" else None
+        return Trouble(ProtocolViolation, detail, extra=refusal)
 
     def _assign(self, replies: list[bytes]) -> list[_Flight]:
         """Put replies to their commands, and return the flights that are complete."""

@@ -121,15 +121,18 @@ class Transaction:
     def _judge(self, replies: list[bytes]) -> bool:
         """Note what was decided for whom; return whether the host waits for a message."""
         trouble = self._channel.trouble
-        if trouble is not None and trouble.kind is ProtocolViolation:
+        data = replies[-1] if len(replies) == len(self._positions) + 2 else b""
+        # A refusal behind 354 is about the message, as it would be a moment later, in the middle of
+        # it: how a peer's words are cut into segments decides nothing.
+        refusal = trouble.extra if trouble is not None and data.startswith(b"354") else None
+        if trouble is not None and trouble.kind is ProtocolViolation and refusal is None:
             self._give_up(self._positions, self._command(len(replies)))
             return False
-        data = replies[-1] if len(replies) == len(self._positions) + 2 else b""
         if wrong := next(_wrong(replies[: len(self._positions) + 1], data), None):
             command = self._command(wrong[0])
             self._decide(self._positions, self._session.violation(command, wrong[1]))
             return False
-        self._judge_each(replies, data)
+        self._judge_each(replies, refusal or data)
         self.lost |= any(reply.startswith(b"421") for reply in replies)
         return self._channel.trouble is None and data.startswith(b"354")
 

@@ -25,8 +25,6 @@ from tests.compare.table import BEGIN, END
 
 #: Seconds for each reply: long for those that come on a busy machine, short for those that do not.
 _WAIT = 4.0
-#: Where we are not right, and how; C{docs/comparison.rst} says why.
-_EXPLAINED = {"early-refusal-at-once": "in vain"}
 
 
 class OursTests(TestCase):
@@ -35,13 +33,10 @@ class OursTests(TestCase):
     timeout = 120.0
 
     async def test_right(self) -> None:
-        """In each dialogue it is right (L1, L2, L4, L8, L10, L12), but for what is explained."""
+        """In each dialogue it is right (L1, L2, L4, L8, L10, L12)."""
         playing = [Deferred.fromCoroutine(self.play(each)) for each in dialogues()]
         found = dict(await gatherResults(playing, consumeErrors=True))
-        wrong = {name: each for name, each in found.items() if each != RIGHT}
-        self.assertEqual(
-            {name: each.partition(":")[0] for name, each in wrong.items()}, _EXPLAINED, wrong
-        )
+        self.assertEqual({name: each for name, each in found.items() if each != RIGHT}, {})
 
     def files(self, dialogue: Dialogue) -> list[Path]:
         """Return a dialogue's messages in files."""
@@ -82,12 +77,9 @@ class PageTests(SynchronousTestCase):
             self.assertIn(f"     - {each.title}\n     - {each.source}\n", self.page)
 
     def test_ours(self) -> None:
-        """Ours is the first column; where it is not right, the page says why."""
+        """Ours is the first column, and right everywhere."""
         wrong = {name: found[1] for name, found in self.rows.items() if found[1] != RIGHT}
-        self.assertEqual(wrong, _EXPLAINED)
-        _, _, why = self.page.partition("Where slimtwist is not right\n")
-        for name in wrong:
-            self.assertIn(f"``{name}``", why)
+        self.assertEqual(wrong, {})
 
     def test_versions(self) -> None:
         """The page names each client with its version and its configuration, and the day."""

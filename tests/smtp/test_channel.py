@@ -104,6 +104,25 @@ class OrderTests(ChannelCase):
         self.assertEqual(results, [[b"250 a", b"250 b", b"250 c"]])
         self.check_kind(channel, ProtocolViolation)
 
+    def test_refusal(self) -> None:
+        """PEER-17: a refusal alone behind the last reply is kept, for a driver that knows why."""
+        for octets, kept in (
+            (b"354 a\r\n550 b\r\n", b"550 b"),
+            (b"354 a\r\n450-b\r\n450 c\r\n", b"450-b\r\n450 c"),
+            (b"354 a\r\n250 b\r\n", None),
+            (b"354 a\r\n550 b\r\n550 c\r\n", None),
+            (b"354 a\r\n550 b\r\n5", None),
+            (b"354 a\r\n550 b\r\n550-c\r\n", None),
+        ):
+            channel = self.connect("C: A", Send(octets), Ended())
+            results = self.sent(channel, b"A\r\n", 1)
+            self.reactor.flush()
+            self.assertEqual(results, [[b"354 a"]])
+            self.assertEqual(self.trouble(channel).extra, kept)
+            self.assertIsNone(self.trouble(channel).reply)
+        channel = self.connect(Send(b"550 x\r\n"), Ended())
+        self.assertIsNone(self.trouble(channel).extra)
+
     def test_resumed_driver(self) -> None:
         """PEER-17: what a driver sends when it resumes does not make an early reply its answer."""
         channel = self.connect("C: A", Send(b"250 a\r\n250 b\r\n"), Ended())

@@ -87,6 +87,19 @@ class StaleTests(SynchronousTestCase):
             self.assertRegex(outcome, r"\A4(51 4\.4\.2|21 4\.3\.2) ")
             self.assertEqual(outcome.endswith("?"), ambiguous)
 
+    def test_said_together(self) -> None:
+        """What comes together with 354: 421 ends a connection, a refusal a message (PEER-28)."""
+        script = [*TAKEN, *group(), *READY[:-1]]
+        for reply in ("550 5.7.1 no", "450 4.7.1 later"):
+            kept = Kept([*script, Send(f"354 go\r\n{reply}\r\n".encode()), Ended()])
+            kept.deliver()
+            self.assertEqual(kept.deliver(), [f"{reply} (DATA)"])
+            self.assertEqual(kept.left, ())
+            self.assertTrue(kept.connection.closed)
+        kept = Kept([*script, Send(b"354 go\r\n421 4.3.2 bye\r\n"), Ended()])
+        kept.deliver()
+        self.assertEqual(kept.stale(), ["421 4.3.2 bye (DATA)"])
+
     def test_lmtp_goodbye(self) -> None:
         """After one recipient of an LMTP message was delivered, there is no second try (L4)."""
         script: list[str | Step] = [*group("r0@example.net", "r1@example.net")]

@@ -235,6 +235,83 @@ class EarlyTests(SynchronousTestCase):
             self.assertRegex(played.outcomes[0], rf"\A451 4\.4\.2 {text}.* \(DATA\)\Z")
 
 
+class AtOnceTests(SynchronousTestCase):
+    """Replies that come together with 354, before an octet of the message has left."""
+
+    def behind(self, extra: str, *keywords: str, **options: Any) -> list[str]:
+        """Return what becomes of one who was accepted and one who was not."""
+        names = "b@example.net", "c@example.net"
+        *before, data = group(*names)
+        replies = ["S: 250 ok", "S: 250 ok", "S: 550 5.1.1 no"]
+        if "PIPELINING" not in keywords:
+            script = [each for pair in zip(before, replies, strict=True) for each in pair]
+            said = [*script, data]
+        else:
+            said = [*before, data, *replies]
+        end = Send(f"354 go\r\n{extra}".encode())
+        played = Played([*said, end, Ended()], envelope(*names), *keywords, **options)
+        sent = bytes(played.talk.reactor.network.wires[0].up.tape)
+        self.assertTrue(sent.endswith(b"DATA\r\n"), sent)
+        self.assertTrue(played.broken)
+        self.assertFalse(played.transaction.lost)
+        return played.outcomes
+
+    def test_refusal(self) -> None:
+        """A refusal is that of the message, as a moment later (PEER-28), and of nobody else."""
+        for reply in ("550 5.7.1 spam", "452 4.3.1 no room", "503 5.5.1 no"):
+            for keywords, lmtp in ((USUAL, False), ((), False), (USUAL, True), ((), True)):
+                self.assertEqual(
+                    self.behind(f"{reply}\r\n", *keywords, lmtp=lmtp),
+                    [f"{reply} (DATA)", "550 5.1.1 no (RCPT)"],
+                )
+        two_lines = self.behind("552-5.3.4 too\r\n552 5.3.4 large\r\n", *USUAL)
+        self.assertEqual(two_lines[0], "552 5.3.4 too large (DATA)")
+
+    def test_out_of_order(self) -> None:
+        """503 to somebody else does not make it one of another transaction: that has 354."""
+        names = "b@example.net", "c@example.net"
+        replies = b"250 ok\r\n250 ok\r\n503 5.5.1 no\r\n354 go\r\n503 5.5.1 never\r\n"
+        played = Played([*group(*names), Send(replies), Ended()], envelope(*names), *USUAL)
+        self.assertEqual(played.outcomes, ["503 5.5.1 never (DATA)", "503 5.5.1 no (RCPT)"])
+
+    def test_other(self) -> None:
+        """What is more or less than one refusal decides nothing for anybody (L12, PEER-27)."""
+        no = "550 5.7.1 no\r\n"
+        for extra in (
+            "250 ok\r\n",
+            "354 go\r\n",
+            no * 2,
+            f"{no}250 ok\r\n",
+            f"{no}2",
+            f"{no}x\r\n",
+        ):
+            for keywords in (USUAL, ()):
+                for outcome in self.behind(extra, *keywords):
+                    self.assertRegex(outcome, r"\A451 4\.5\.0 protocol error: .*[^?]\Z")
+
+    def test_nobody(self) -> None:
+        """Where nobody was accepted, each keeps his own refusal (PEER-22)."""
+        script = [*group(), "S: 250 ok", "S: 450 4.2.1 no", Send(b"354 go\r\n550 no\r\n"), Ended()]
+        self.assertEqual(Played(script, envelope(), *USUAL).outcomes, ["450 4.2.1 no (RCPT)"])
+
+    def test_elsewhere(self) -> None:
+        """It takes 354, and that in answer to DATA (PEER-17, PEER-33, L12)."""
+        both = Send(b"354 go\r\n550 no\r\n")
+        for script in (
+            [group()[0], both],
+            [*group()[:1], "S: 250 ok", group()[1], both],
+            [*group()[:1], "S: 354 go", Ended()],
+        ):
+            [outcome] = Played([*script, Ended()], envelope()).outcomes
+            self.assertRegex(outcome, r"\A451 4\.5\.0 protocol error")
+        script = [*group(), Send(b"250 ok\r\n354 go\r\n354 go\r\n550 no\r\n"), Ended()]
+        [outcome] = Played(script, envelope(), *USUAL).outcomes
+        self.assertRegex(outcome, r"\A451 4\.5\.0 protocol error: '354 go' in reply to RCPT")
+        script = [*group(), "S: 250 ok", "S: 250 ok", Send(b"554 no\r\n550 no\r\n"), Ended()]
+        [outcome] = Played(script, envelope(), *USUAL).outcomes
+        self.assertRegex(outcome, r"\A451 4\.5\.0 protocol error: unexpected reply '550 no'")
+
+
 class FinalTests(SynchronousTestCase):
     """The reply to the end of data."""
 
