@@ -128,6 +128,7 @@ def reply(random: Random, sent: tuple[Message, ...], settings: Settings) -> Faul
     name = weighted(random, (3, code), (4, random.choice(odd.NAMES)))
     if stage == "body":  # a host that agrees too early, and then ends, has told a lie
         name = random.choice(odd.INTERRUPTIONS)
+        stage = weighted(random, (2, "body"), (1, "354"))  # together with the word to send
     return Fault("reply", f"{stage} {subject}", at=weighted(random, (3, 1), (1, 0)), value=name)
 
 

@@ -29,7 +29,7 @@ class Said:
     @ivar odd: whether it is the plan's, not the right one.
     @ivar complete: whether the peer has written all of it.
     @ivar host: the address at which it was said, where there are several hosts.
-    @ivar extra: whether there was more in it than one reply.
+    @ivar extra: whether there was more in it than one reply, or it was said together with one.
     """
 
     token: int

@@ -65,7 +65,12 @@ def expected(world: World, attempt: Attempt) -> dict[str, Words]:
         left = [name for name in attempt.recipients if name not in opinion]
         if transaction[0].kind in _REFUSED:  # those who were to come are another transaction's
             left = left[: _most(world.plan)]
-        opinion |= _judge(transaction, left, world.ledger.covered)
+        decided = _judge(transaction, left, world.ledger.covered)
+        if any(each.extra and each.kind not in _REFUSED for each in transaction):
+            # What is said together with 354 may be taken for a violation, or for what is said in
+            # the middle of the message.
+            decided = {name: words | {DEFERRED} for name, words in decided.items()}
+        opinion |= decided
     if attempt.ended - attempt.began > world.plan.settings.direct - 1:
         # Its deadline may have cut it off anywhere.
         opinion = {name: words | _CUT for name, words in opinion.items()}
@@ -129,8 +134,8 @@ def _conclude(
 ) -> dict[str, Words]:
     """Return what becomes of those who were accepted."""
     last = [each for each in said if each.stage in ("DATA", "body", "end of data")]
-    if last and last[-1].stage == "body":
-        return {}
+    if last and last[-1].stage == "body" and not (last[-1].extra and last[-1].kind in _ANSWERS):
+        return {}  # of what is said together with 354, no octet of the message can change anything
     if not last or (last[-1].stage, last[-1].kind) == ("DATA", "yes"):
         # All is well, so that there is no reason not to go on.
         return dict.fromkeys(accepted, frozenset({DELIVERED}))

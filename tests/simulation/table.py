@@ -181,6 +181,8 @@ Beside the table:
   ``opportunistic``.
 - A violation decides for all recipients of its group of commands: replies may have moved from one
   to another.
+- A refusal that comes together with 354, and alone, is one at ``body``. Any other reply there, or
+  more than one, is a violation.
 - 452 to a recipient behind one who was accepted means another transaction (RFC 5321 4.5.3.1.10).
 - In LMTP the end of the message has a reply for each recipient.
 

@@ -311,6 +311,7 @@ class _Conversation(Protocol):
             said = self._say("DATA", name, b"554 5.5.1 no valid recipients %b\r\n")
         if said.kind == "yes":
             self._take = self._body
+            self._interrupt("354")
 
     @property
     def _message(self) -> str:
@@ -325,22 +326,22 @@ class _Conversation(Protocol):
         else:
             end, length = self._text.find(b"\r\n.\r\n") + 2, 3
             if end < 2:
-                return self._interrupt()
+                return self._interrupt() if self._text else False
         whole, self._in = self._text[:end], self._text[end + length :]
         self._take = self._command
         self._store(b"\r\n".join(self._plain(each) for each in whole.split(b"\r\n")))
         return True
 
-    def _interrupt(self) -> bool:
-        """Say something in the middle of the message, if the plan wants that."""
+    def _interrupt(self, where: str = "body") -> bool:
+        """Say something in the middle of the message, or behind 354, if the plan wants that."""
         said = self._early is not None  # it has said all that it has to say
-        name = None if said or not self._text else self._host.choose("body", self._message)
+        name = None if said else self._host.choose(where, self._message)
         if name is not None:
             token = self._ledger.next_token()
             reply = odd(name, "body", b"#%d#" % token, b"250 2.0.0 early #%d#\r\n" % token)
             now, sender = self._host.clock.seconds(), self._sender or ""
             self._early = Said(token, self._number, "body", reply.kind, now, sender)
-            self._early.host = self._address
+            self._early.host, self._early.extra = self._address, where == "354"
             self._ledger.say(self._early)
             self._out.extend(reply.steps)
             self._pump()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from slimtwist.content import Content
@@ -95,6 +96,21 @@ def _two_for_one() -> Iterator[None]:
 @defect("replies that nobody has asked for are ignored", "L12", aim=_saying("MAIL m0", "double"))
 def _ignored() -> Iterator[None]:
     with put(Channel, "_judge", lambda there: lambda self, owed, extra: there(self, owed, [])):
+        yield
+
+
+@defect(
+    "a refusal together with 354 is one reply too many", "opinion", aim=_saying("354 m0", "554")
+)
+def _at_once() -> Iterator[None]:
+    def make(there: Any) -> Any:
+        def judge(self: Channel, owed: list[bytes], extra: list[bytes]) -> Any:
+            trouble = there(self, owed, extra)
+            return trouble and replace(trouble, extra=None)
+
+        return judge
+
+    with put(Channel, "_judge", make):
         yield
 
 
