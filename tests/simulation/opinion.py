@@ -45,7 +45,9 @@ def has_opinion(plan: Plan) -> bool:
     hasty = plan.settings.direct < 500
     if plan.settings.final < 500:  # then a slow reply may be none
         hasty |= any(each.value.startswith("slow") for each in plan.faults)
-    return not hasty and all(each.kind == "reply" and each.value in PLAIN for each in plan.faults)
+    # A reset takes along what was said before it and not read yet.
+    plain = all(each.value in PLAIN and "reset" not in each.value for each in plan.faults)
+    return plain and not hasty and all(each.kind == "reply" for each in plan.faults)
 
 
 def expected(world: World, attempt: Attempt) -> dict[str, Words]:
@@ -57,6 +59,8 @@ def expected(world: World, attempt: Attempt) -> dict[str, Words]:
         return {}
     if not said:
         return _host(world, attempt)
+    if _met_again(world, said[-1]):
+        return {}
     opinion: dict[str, Words] = {}
     connection = None
     for transaction in _transactions(said):
@@ -92,6 +96,12 @@ def _host(world: World, attempt: Attempt) -> dict[str, Words]:
     if last is None or last.kind == "yes":
         return {}
     return dict.fromkeys(attempt.recipients, _word(last, ledger.covered))
+
+
+def _met_again(world: World, last: Said) -> bool:
+    """Tell whether a lost message was to go over another connection, and did not get that far."""
+    later = [each for each in world.ledger.said.values() if each.connection > last.connection]
+    return last.kind == "lost" and any(each.stage in _SESSION and each.odd for each in later)
 
 
 def _transactions(said: Iterable[Said]) -> Iterator[list[Said]]:

@@ -161,13 +161,20 @@ _SILENT: Final[dict[str, tuple[Step, ...]]] = {
         "mute",
     ),
 }
+
+
+def _with_body(right: Response) -> Response:
+    """Return a response that may have a body, which one of 204 may not (RFC 9110 15.3.5)."""
+    return replace(right, status=200) if right.status == 204 else right
+
+
 #: The right response, in another way.
 WAYS: Final[dict[str, Callable[[Response], tuple[Step, ...]]]] = {
     "slow": lambda right: (30.0, right.octets()),
     "slower": lambda right: (110.0, right.octets()),
     "octets": lambda right: tuple(right.octets()[i : i + 1] for i in range(len(right.octets()))),
-    "halves": lambda right: (right.octets()[:30], 1.0, right.octets()[30:]),
-    "chunked": lambda right: (right.chunked(),),
+    "halves": lambda right: (right.octets()[:15], 1.0, right.octets()[15:]),
+    "chunked": lambda right: (_with_body(right).chunked(),),
     "continue": lambda right: (b"HTTP/1.1 100 Continue\r\n\r\n", 0.5, right.octets()),
     "hints": lambda right: (
         b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 1000,
@@ -182,7 +189,7 @@ WAYS: Final[dict[str, Callable[[Response], tuple[Step, ...]]]] = {
     "then mute": lambda right: (right.octets(), "mute"),
     "then more": lambda right: (right.octets() + b"HTTP/1.1 500 No\r\n\r\n",),
     "endless body": lambda right: (
-        right.head((b"Content-Length", b"9999999")) + b"x" * 150_000,
+        _with_body(right).head((b"Content-Length", b"9999999")) + b"x" * 150_000,
         "mute",
     ),
 }
