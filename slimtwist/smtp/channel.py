@@ -261,7 +261,7 @@ class Channel(Protocol):
         if self._reader.fault:
             return Trouble(ProtocolViolation, self._reader.fault)
         if not extra:
-            return None
+            return self._judge_rest(owed)
         first = extra[0]
         if first.startswith(b"421"):
             return Trouble(ConnectionLost, "the host said goodbye", first)
@@ -271,6 +271,17 @@ class Channel(Protocol):
         detail = f"unexpected reply {ascii(first[:40])[1:]}"
         refusal = first if alone and first[:1] in b"45" else None
         return Trouble(ProtocolViolation, detail, extra=refusal)
+
+    def _judge_rest(self, owed: list[bytes]) -> Trouble | None:
+        """Say what is wrong with octets behind the last reply that is owed, if there are any.
+
+        They are one reply too many, though it is not complete; replies may have moved.  Behind 354
+        it may become a refusal of the message, and is waited for.
+        """
+        last = owed[-1] if owed and len(owed) == self._owed else b"354"
+        if self._reader.clean or last.startswith(b"354"):
+            return None
+        return Trouble(ProtocolViolation, "octets behind the last reply")
 
     def _assign(self, replies: list[bytes]) -> list[_Flight]:
         """Put replies to their commands, and return the flights that are complete."""

@@ -104,6 +104,21 @@ class OrderTests(ChannelCase):
         self.assertEqual(results, [[b"250 a", b"250 b", b"250 c"]])
         self.check_kind(channel, ProtocolViolation)
 
+    def test_part_of_an_extra(self) -> None:
+        """PEER-17: where segments cut an extra reply it is one too many, too; behind 354 a refusal
+        of the message may begin.
+        """
+        for last, broken in ((b"250 c", True), (b"452 c", True), (b"354 c", False)):
+            said = b"250 a\r\n250 b\r\n" + last + b"\r\n55"
+            channel = self.connect(*THREE, Send(said), Stall())
+            results = self.sent(channel, b"A\r\nB\r\nC\r\n", 1, 1, 1)
+            self.reactor.flush()
+            self.assertEqual(results, [[b"250 a", b"250 b", last]])
+            self.assertEqual(channel.trouble is not None, broken, last)
+        channel = self.connect(*THREE, Send(b"250 a\r\n250 b\r\n35"), Stall())
+        self.sent(channel, b"A\r\nB\r\nC\r\n", 1, 1, 1)
+        self.assertIsNone(channel.trouble)
+
     def test_refusal(self) -> None:
         """PEER-17: a refusal alone behind the last reply is kept, for a driver that knows why."""
         for octets, kept in (
