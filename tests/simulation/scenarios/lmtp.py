@@ -77,6 +77,10 @@ def _to_one(random: Random, fault: Fault, messages: tuple[Message, ...]) -> Faul
         return fault
     (message,) = (each for each in messages if f"m{each.number}" == subject)
     # Two for anybody else are taken for his and the next recipient's: nobody can tell them apart.
-    names = message.recipients[-1:] if fault.value in EXTRA else message.recipients
+    names = message.recipients
+    if fault.value in EXTRA:
+        names = names[-1:]
+        if message.recipients.count(names[0]) > 1:  # then his is also one of those
+            fault = replace(fault, value="slow")
     name, _, _ = random.choice(names).partition("@")
     return replace(fault, where=f"{stage} {name}")
