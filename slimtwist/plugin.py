@@ -19,7 +19,6 @@ from twisted.plugin import IPlugin
 from twisted.python.reflect import namedAny
 from zope.interface import implementer
 
-from slimtwist.description import COLON_HINT
 from slimtwist.interfaces import IRelay, IRelayPlugin
 
 if TYPE_CHECKING:
@@ -60,6 +59,8 @@ class RelayMaker:
         try:
             signature.bind(runtime, *args, **kwargs)
         except TypeError as error:
+            from slimtwist.description import COLON_HINT  # noqa: PLC0415 - listing needs none of it
+
             said = f"{error}{COLON_HINT}" if "positional" in str(error) else str(error)
             raise ValueError(f"{said}; {_known(signature, self.further())}") from error
         return parser(runtime, *args, **kwargs)
