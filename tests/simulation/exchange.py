@@ -170,6 +170,8 @@ oracles.EXCUSES.append(_excused)
 def _places(world: World) -> None:
     """Check that a recipient is named only to hosts that the zone of his domain names (L10)."""
     for attempt in world.ledger.attempts:
+        if not attempt.sender and len(world.ledger.attempts) > 1:
+            continue  # what was said to several null senders cannot be told apart
         case = Case(world, attempt)
         for said in heard(world, attempt):
             for name in said.recipients if said.stage == "RCPT" else ():
@@ -362,6 +364,9 @@ def _race(world: World, address: str, connecting: list[Connecting]) -> None:
     domains = {domain_of(name) for each in running for name in each.recipients}
     if len(running) != 1 or len(domains) != 1:
         return
+    before = [each.ended for each in world.ledger.attempts if each.outcomes is not None]
+    if max(before, default=0.0) >= running[0].began:
+        return  # its connections may be those of one that ended in this moment
     case = Case(world, running[0])
     hosts = {host for hop in case.hops(running[0].recipients[0]) for _, host in hop.hosts}
     mine = [case.span.addresses(host) for host in hosts if address in case.span.addresses(host)]
